@@ -1,0 +1,1 @@
+"""What developing the project needs; nothing of it ships to production."""

@@ -1,0 +1,45 @@
+"""The environment variables by which Airflow and the package find the local servers."""
+
+import json
+
+from tools.local import ministack
+from tools.local.processes import Server
+
+SERVICES = ("dynamodb", "dynamodbstreams", "sqs", "s3", "sts")
+# MiniStack takes any; the package takes literal keys for loopback endpoints only.
+ACCESS_KEY = "local"
+SECRET_KEY = "local"
+
+
+def connections(aws: Server, opensearch: Server) -> dict[str, str]:
+    """`aws_default` and `opensearch_default`, as AIRFLOW_CONN_* variables."""
+    return {
+        "AIRFLOW_CONN_AWS_DEFAULT": aws_connection(aws.url),
+        "AIRFLOW_CONN_OPENSEARCH_DEFAULT": opensearch_connection(opensearch.host, opensearch.port),
+    }
+
+
+def aws_connection(url: str) -> str:
+    """An AWS connection whose services are all at one address."""
+    endpoints = {service: {"endpoint_url": url} for service in SERVICES}
+    return json.dumps(
+        {
+            "conn_type": "aws",
+            "login": ACCESS_KEY,
+            "password": SECRET_KEY,
+            "extra": {"region_name": ministack.REGION, "service_config": endpoints},
+        }
+    )
+
+
+def opensearch_connection(host: str, port: int) -> str:
+    """An OpenSearch connection without authentication."""
+    return json.dumps(
+        {
+            "conn_type": "opensearch",
+            "host": host,
+            "port": port,
+            "schema": "http",
+            "extra": {"auth": "none"},
+        }
+    )
