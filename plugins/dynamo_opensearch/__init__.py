@@ -1,0 +1,1 @@
+"""Operations between DynamoDB tables and OpenSearch indices, run by Apache Airflow."""

@@ -1,0 +1,1 @@
+"""From an item of the table to a document of the index."""

@@ -1,0 +1,64 @@
+"""What one entry of a bulk answer means for its document."""
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+
+class Verdict(Enum):
+    """The end of a document, or why it has none yet."""
+
+    INDEXED = "indexed"
+    DELETED = "deleted"
+    STALE = "stale"
+    """409: the index holds something newer."""
+    REJECTED = "rejected"
+    """Refused for good."""
+    BUSY = "busy"
+    """429, 503, or a write block: send again."""
+    NO_INDEX = "no index"
+    """The alias led nowhere."""
+    STRAYED = "strayed"
+    """Another index than the intended one took it: the alias was moved."""
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentAnswer:
+    """Verdict, the index that answered, and the error's type and reason (which may quote values)."""
+
+    verdict: Verdict
+    index: str
+    error_type: str
+    reason: str
+
+
+_BUSY_STATUSES = frozenset({429, 503})
+
+
+def read_entry(entry: dict[str, dict[str, Any]], expected_index: str) -> DocumentAnswer:
+    """The verdict on one action of a bulk request.
+
+    A delete of a document that is not there succeeded: the tombstone is what counts. A 404 with an error is not
+    that, but an alias or index that is gone.
+    """
+    ((verb, result),) = entry.items()
+    error = result.get("error")
+    index = result.get("_index", expected_index)
+    if error is None:
+        if index != expected_index:
+            return DocumentAnswer(Verdict.STRAYED, index, "", "")
+        return DocumentAnswer(Verdict.DELETED if verb == "delete" else Verdict.INDEXED, index, "", "")
+    error_type, reason = str(error.get("type", "unknown")), str(error.get("reason", ""))
+    return DocumentAnswer(
+        _failure(result.get("status", 0), error_type, index, expected_index), index, error_type, reason
+    )
+
+
+def _failure(status: int, error_type: str, index: str, expected_index: str) -> Verdict:
+    if status in _BUSY_STATUSES or (status == 403 and error_type == "cluster_block_exception"):
+        return Verdict.BUSY
+    if error_type == "index_not_found_exception":
+        return Verdict.NO_INDEX
+    if index != expected_index:
+        return Verdict.STRAYED
+    return Verdict.STALE if status == 409 else Verdict.REJECTED

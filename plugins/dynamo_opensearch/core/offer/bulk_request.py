@@ -1,0 +1,34 @@
+"""The body of a bulk request, as bytes."""
+
+from collections.abc import Iterable
+from typing import Literal
+
+import orjson
+
+from dynamo_opensearch.core.offer.reading import Reading
+
+VersionType = Literal["external", "external_gte"]
+
+ANSWER_FIELDS = "errors,items.*._index,items.*.status,items.*.error.type,items.*.error.reason"
+"""``filter_path``: one entry for each action stays, in order, at a tenth of the full answer's size."""
+
+
+def encode_bulk(readings: Iterable[Reading], version_type: VersionType) -> bytes:
+    """Newline-delimited actions and sources; a document without source becomes a delete.
+
+    ``external_gte`` is for sending again what may have been carried out: it meets its own version as indexed.
+    """
+    dumps = orjson.dumps
+    parts: list[bytes] = []
+    add = parts.append
+    for reading in readings:
+        version = b',"version":%d,"version_type":"%s"' % (reading.stamp_us, version_type.encode())
+        for document_id, routing, source, _ in reading.documents:
+            target = dumps(document_id) + version
+            if routing is not None:
+                target += b',"routing":' + dumps(routing)
+            if source is None:
+                add(b'{"delete":{"_id":' + target + b"}}\n")
+            else:
+                add(b'{"index":{"_id":' + target + b"}}\n" + source + b"\n")
+    return b"".join(parts)

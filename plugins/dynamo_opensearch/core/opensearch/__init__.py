@@ -1,0 +1,1 @@
+"""OpenSearch's side: requests, bulk writes, and the life of an index."""

@@ -1,0 +1,104 @@
+"""What is behind an alias, and what an index is a part of. Marker aliases say which index is next and previous."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from dynamo_opensearch.core.errors import PermanentError
+from dynamo_opensearch.core.opensearch.errors import OpenSearchRequestError
+from dynamo_opensearch.core.opensearch.patient import PatientCluster
+
+
+class AliasIsIndexError(PermanentError):
+    """A concrete index has the alias's name."""
+
+    def __init__(self, alias: str, suggested_index: str) -> None:
+        super().__init__(alias, suggested_index)
+        self.alias, self.suggested_index = alias, suggested_index
+
+    def __str__(self) -> str:
+        return (
+            f"{self.alias!r} is an index, not an alias, so it can never be swapped. The way out: stop writers; PUT "
+            f"{self.alias}/_settings index.blocks.write: true; POST {self.alias}/_clone/{self.suggested_index}; then in "
+            f"one POST _aliases remove_index {self.alias} and add alias {self.alias} to {self.suggested_index}; "
+            "then start this DAG again."
+        )
+
+
+class AliasAmbiguousError(PermanentError):
+    """Two or more indices are behind the alias."""
+
+    def __init__(self, alias: str, indices: Sequence[str]) -> None:
+        super().__init__(alias, tuple(indices))
+        self.alias, self.indices = alias, tuple(indices)
+
+    def __str__(self) -> str:
+        return (
+            f"alias {self.alias!r} leads to {len(self.indices)} indices: {', '.join(self.indices)}. This package "
+            "writes to exactly one. Remove the alias from all but the right one with POST _aliases, then start again."
+        )
+
+
+class IndexNotOfTargetError(PermanentError):
+    """An index that carries neither the target's alias nor one of its markers."""
+
+    def __init__(self, index: str, alias: str) -> None:
+        super().__init__(index, alias)
+        self.index, self.alias = index, alias
+
+    def __str__(self) -> str:
+        return (
+            f"index {self.index!r} carries none of the aliases {', '.join(write_aliases(self.alias))}, so it is not "
+            "written to. Name an index that does, or leave `index` out to fill the one behind the alias."
+        )
+
+
+def write_aliases(alias: str) -> tuple[str, str, str]:
+    """The aliases that this package writes through: the target's own, and the markers of next and previous index."""
+    return alias, f"{alias}-next", f"{alias}-previous"
+
+
+def index_behind(cluster: PatientCluster, alias: str, index_base: str) -> str | None:
+    """The one index behind an alias; None when neither alias nor index of that name is there.
+
+    Raises:
+        AliasIsIndexError, AliasAmbiguousError: it cannot be written to as an alias.
+    """
+    indices = sorted(_get_or_empty(cluster, f"/_alias/{alias}"))
+    if len(indices) > 1:
+        raise AliasAmbiguousError(alias, indices)
+    if indices:
+        return indices[0]
+    if _get_or_empty(cluster, f"/{alias}"):
+        raise AliasIsIndexError(alias, f"{index_base}-v1")
+    return None
+
+
+def write_alias_of(cluster: PatientCluster, index: str, alias: str) -> str:
+    """The alias or marker through which this index of the target is written to.
+
+    Raises:
+        IndexNotOfTargetError: it carries none, or is not there.
+    """
+    found = _get_or_empty(cluster, f"/{index}/_alias")
+    carried = found.get(index, {}).get("aliases", {})
+    for candidate in write_aliases(alias):
+        if candidate in carried:
+            return candidate
+    raise IndexNotOfTargetError(index, alias)
+
+
+def next_index_name(cluster: PatientCluster, index_base: str) -> str:
+    """``<base>-v`` and the number after the highest that is there, 1 at first."""
+    prefix = f"{index_base}-v"
+    found = _get_or_empty(cluster, f"/{prefix}*")
+    numbers = [int(name.removeprefix(prefix)) for name in found if name.removeprefix(prefix).isdigit()]
+    return f"{prefix}{max(numbers, default=0) + 1}"
+
+
+def _get_or_empty(cluster: PatientCluster, path: str) -> dict[str, Any]:
+    try:
+        return dict(cluster.request("GET", path))
+    except OpenSearchRequestError as error:
+        if error.status == 404:
+            return {}
+        raise

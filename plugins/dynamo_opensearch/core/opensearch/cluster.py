@@ -1,0 +1,118 @@
+"""One request to OpenSearch: the port that the core writes against, and its adapter on opensearch-py."""
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import orjson
+from opensearchpy import OpenSearch, Urllib3HttpConnection
+from opensearchpy.exceptions import ConnectionError as ClientConnectionError
+from opensearchpy.exceptions import SerializationError, TransportError
+from opensearchpy.serializer import JSONSerializer
+
+from dynamo_opensearch.core.errors import AccessDeniedError
+from dynamo_opensearch.core.opensearch.errors import SERVICE, ConnectionLostError, OpenSearchRequestError
+
+PASSING_STATUSES = frozenset({429, 502, 503, 504})
+Json = dict[str, Any]
+
+
+class Cluster(Protocol):
+    """Sends one request, once. Thread-safe."""
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        body: bytes | Json | None = None,
+        timeout_s: float = 60.0,
+    ) -> Any:
+        """The decoded answer of a 2xx.
+
+        Raises:
+            OpenSearchRequestError: any other status.
+            AccessDeniedError: 401, or 403 that is no cluster block.
+            ConnectionLostError: no complete answer within ``timeout_s``.
+        """
+        ...
+
+
+class QuietConnection(Urllib3HttpConnection):
+    """opensearch-py's connection without its logging, which writes bodies, and so items, at DEBUG."""
+
+    def log_request_success(self, *_: Any, **__: Any) -> None:
+        """Say nothing; whoever sends a request tells what came of it."""
+
+    def log_request_fail(self, *_: Any, **__: Any) -> None:
+        """Say nothing; the failure is raised."""
+
+
+class FastSerializer(JSONSerializer):
+    """orjson in place of the standard library for answers; a cut-off answer stays an error."""
+
+    def loads(self, s: str) -> Any:
+        """Decode an answer.
+
+        Raises:
+            SerializationError: not JSON.
+        """
+        try:
+            return orjson.loads(s)
+        except orjson.JSONDecodeError as error:
+            raise SerializationError("not JSON", error) from error
+
+
+def make_client(url: str, **settings: Any) -> OpenSearch:
+    """An opensearch-py client as this package needs it: no retries of its own, no bodies in logs."""
+    return OpenSearch(
+        hosts=[url],
+        connection_class=QuietConnection,
+        serializer=FastSerializer(),
+        max_retries=0,
+        retry_on_timeout=False,
+        **settings,
+    )
+
+
+class OpenSearchCluster:
+    """``Cluster`` on an opensearch-py client made by ``make_client``. Thread-safe as that is."""
+
+    def __init__(self, client: OpenSearch) -> None:
+        self._transport = client.transport
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        body: bytes | Json | None = None,
+        timeout_s: float = 60.0,
+    ) -> Any:
+        """See ``Cluster.request``."""
+        try:
+            return self._transport.perform_request(
+                method, path, params={**(params or {}), "request_timeout": timeout_s}, body=body
+            )
+        except ClientConnectionError as error:
+            raise ConnectionLostError(type(error.info).__name__) from error
+        except SerializationError as error:
+            raise ConnectionLostError("the answer was cut off") from error
+        except TransportError as error:
+            raise _request_error(error, f"{method} {path}") from error
+
+
+def _request_error(error: TransportError, request: str) -> Exception:
+    status = int(error.status_code)
+    error_type, reason = _type_and_reason(error.info, str(error.error))
+    if status == 401 or (status == 403 and "block" not in error_type):
+        return AccessDeniedError(SERVICE, request.partition(" ")[0], request.partition(" ")[2], str(status))
+    return OpenSearchRequestError(status, request, error_type, reason)
+
+
+def _type_and_reason(info: Any, fallback: str) -> tuple[str, str]:
+    error = info.get("error") if isinstance(info, dict) else None
+    if isinstance(error, dict):
+        return str(error.get("type", "unknown")), str(error.get("reason", ""))
+    return (fallback if fallback.isidentifier() else "unreadable_error"), ""

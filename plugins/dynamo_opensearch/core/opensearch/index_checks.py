@@ -1,0 +1,157 @@
+"""Whether an index is fit to be written to: refusals come before the first write, all at once."""
+
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+from dynamo_opensearch.core.clock import Clock
+from dynamo_opensearch.core.errors import PermanentError
+from dynamo_opensearch.core.opensearch.errors import OpenSearchRequestError
+from dynamo_opensearch.core.opensearch.index_state import IndexState, read_index
+from dynamo_opensearch.core.opensearch.mapping_file import MappingFile
+from dynamo_opensearch.core.opensearch.patient import PatientCluster
+from dynamo_opensearch.core.stamps import StampRule, check_version
+
+VERSIONS_SAMPLED = 1_000
+
+
+class IndexUnfitError(PermanentError):
+    """The index is not what the mapping file describes, or changes what is written to it."""
+
+    def __init__(self, index: str, problems: tuple[str, ...]) -> None:
+        super().__init__(index, problems)
+        self.index, self.problems = index, problems
+
+    def __str__(self) -> str:
+        lines = "\n".join(f"  - {problem}" for problem in self.problems)
+        return f"index {self.index!r} cannot be filled, nothing was written. Problems: {len(self.problems)}\n{lines}"
+
+
+class MappingRefusedError(PermanentError):
+    """OpenSearch does not take the mapping file."""
+
+    def __init__(self, file: str, error_type: str, reason: str) -> None:
+        super().__init__(file, error_type, reason)
+        self.file, self.error_type, self.reason = file, error_type, reason
+
+    def __str__(self) -> str:
+        return f"OpenSearch refuses mapping file {self.file!r}: {self.error_type}: {self.reason}"
+
+
+class IndexTemplateError(PermanentError):
+    """An index template would change the index that is to be created."""
+
+    def __init__(self, index: str, templates: tuple[str, ...]) -> None:
+        super().__init__(index, templates)
+        self.index, self.templates = index, templates
+
+    def __str__(self) -> str:
+        return (
+            f"index templates match {self.index!r}: {', '.join(self.templates)}. They would change the index behind the "
+            "mapping file's back. Narrow their index_patterns, or move what they set into the mapping file."
+        )
+
+
+def check_index(cluster: PatientCluster, state: IndexState, mapping: MappingFile) -> None:
+    """Hold an index against its mapping file.
+
+    Raises:
+        IndexUnfitError: with everything that was found.
+        MappingRefusedError: the mapping file itself is not valid.
+    """
+    problems = [*_settings_problems(state, mapping), *_mapping_problems(cluster, state, mapping)]
+    if problems:
+        raise IndexUnfitError(state.index, tuple(problems))
+
+
+def check_versions(cluster: PatientCluster, index: str, rule: StampRule, clock: Clock) -> int:
+    """Look at the versions of up to 1,000 documents, drawn at random; returns how many there were.
+
+    Raises:
+        ForeignVersionError: one is of another unit than a stamp, or from the future.
+    """
+    query: dict[str, Any] = {"function_score": {"query": {"match_all": {}}, "random_score": {}}}
+    answer = cluster.request(
+        "POST",
+        f"/{index}/_search",
+        params={"filter_path": "hits.hits._version"},
+        body={"size": VERSIONS_SAMPLED, "version": True, "_source": False, "query": query},
+    )
+    versions = [hit["_version"] for hit in answer.get("hits", {}).get("hits", [])]
+    for version in versions:
+        check_version(index, version, clock.time_us(), rule, len(versions))
+    return len(versions)
+
+
+def check_no_template(cluster: PatientCluster, index: str) -> None:
+    """Raises IndexTemplateError where a template would apply to a new index of this name."""
+    matching = []
+    simulated = cluster.request("POST", f"/_index_template/_simulate_index/{index}")
+    template = simulated.get("template", {})
+    if any(template.get(part) for part in ("settings", "mappings", "aliases")):
+        matching.append("a composable template")
+    matching += [one["name"] for one in simulated.get("overlapping", [])]
+    if matching:
+        raise IndexTemplateError(index, tuple(matching))
+
+
+def _settings_problems(state: IndexState, mapping: MappingFile) -> Iterator[str]:
+    for pipeline in ("index.default_pipeline", "index.final_pipeline"):
+        actual = state.settings.get(pipeline, "_none")
+        if actual not in ("_none", mapping.settings.get(pipeline)):
+            yield f"{pipeline} is {actual!r}: an ingest pipeline would change every document; remove it"
+    source = state.mappings.get("_source", {})
+    if source.get("enabled", True) in (False, "false") or source.get("excludes") or source.get("includes"):
+        yield "its mapping filters _source: fields would be lost in every rebuild; rebuild it without that"
+    for name, wanted in mapping.settings.items():
+        if name.startswith("index.analysis.") and not _same_setting(state.settings.get(name), wanted):
+            yield f"setting {name} is {state.settings.get(name)!r}, the mapping file says {wanted!r}"
+
+
+def _same_setting(actual: Any, wanted: Any) -> bool:
+    """OpenSearch answers with strings, and lists stay lists."""
+    if isinstance(wanted, list):
+        return isinstance(actual, list) and [str(one) for one in wanted] == [str(one) for one in actual]
+    return str(actual).lower() == str(wanted).lower()
+
+
+def _mapping_problems(cluster: PatientCluster, state: IndexState, mapping: MappingFile) -> Iterator[str]:
+    wanted = {name: value for name, value in mapping.mappings.items() if name != "_meta"}
+    if state.mappings == wanted:
+        return
+    canonical = _as_opensearch_writes_it(cluster, mapping, state.index)
+    yield from differences(canonical, state.mappings, "")
+
+
+def differences(wanted: Any, actual: Any, path: str) -> Iterator[str]:
+    """Where two mappings differ, one line for each place."""
+    if isinstance(wanted, dict) and isinstance(actual, dict):
+        for name in sorted(set(wanted) | set(actual)):
+            place = f"{path}.{name}" if path else name
+            if name not in actual:
+                yield f"mapping: {place} is missing in the index"
+            elif name not in wanted:
+                yield f"mapping: {place} is in the index only"
+            else:
+                yield from differences(wanted[name], actual[name], place)
+    elif wanted != actual:
+        yield f"mapping: {path} is {actual!r} in the index, {wanted!r} in the file"
+
+
+def _as_opensearch_writes_it(cluster: PatientCluster, mapping: MappingFile, index: str) -> dict[str, Any]:
+    """The file's mapping in OpenSearch's own words, from a scratch index that is removed again."""
+    scratch = f"{index}-scratch-{uuid.uuid4().hex[:12]}"
+    settings = {
+        **mapping.settings,
+        "index.number_of_shards": 1,
+        "index.number_of_replicas": 0,
+        "index.hidden": True,
+    }
+    try:
+        cluster.request("PUT", f"/{scratch}", body={"settings": settings, "mappings": mapping.mappings})
+    except OpenSearchRequestError as error:
+        raise MappingRefusedError(mapping.file, error.error_type, error.reason) from error
+    try:
+        return read_index(cluster, scratch).mappings
+    finally:
+        cluster.request("DELETE", f"/{scratch}")

@@ -1,0 +1,97 @@
+"""Making an index, filling it fast, and counting it."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from dynamo_opensearch.core.errors import PassingError
+from dynamo_opensearch.core.opensearch.errors import OpenSearchRequestError
+from dynamo_opensearch.core.opensearch.index_checks import MappingRefusedError
+from dynamo_opensearch.core.opensearch.index_state import META_KEY, IndexState, read_index
+from dynamo_opensearch.core.opensearch.mapping_file import MappingFile
+from dynamo_opensearch.core.opensearch.patient import PatientCluster
+
+LOOSE_SETTINGS: dict[str, Any] = {
+    "index.refresh_interval": "-1",
+    "index.number_of_replicas": 0,
+    "index.gc_deletes": "1h",
+}
+"""While nobody reads an index: no refreshes, no replicas, and deletes remembered for longer than any page waits."""
+
+
+class IncompleteCountError(PassingError):
+    """A count without some shards would be too small."""
+
+    def __init__(self, index: str, failed_shards: int) -> None:
+        super().__init__(index, failed_shards)
+        self.index, self.failed_shards = index, failed_shards
+
+    def __str__(self) -> str:
+        return f"{self.failed_shards} shard(s) of {self.index!r} did not answer the count. The task tries again."
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewIndex:
+    """What to create: the file's mapping, behind ``alias`` from its first moment on, with ``note`` in its ``_meta``."""
+
+    index: str
+    alias: str
+    mapping: MappingFile
+    note: dict[str, Any]
+
+
+def create_index(cluster: PatientCluster, new: NewIndex) -> IndexState:
+    """Create it with its alias in one request. Safe to run again: an index with the same note is the one meant.
+
+    Raises:
+        MappingRefusedError: OpenSearch does not take the mapping file.
+        OpenSearchRequestError: an index of that name is there that another run made.
+    """
+    body = {
+        "settings": new.mapping.settings,
+        "mappings": {
+            **new.mapping.mappings,
+            "_meta": {**new.mapping.mappings.get("_meta", {}), META_KEY: new.note},
+        },
+        "aliases": {new.alias: {}},
+    }
+    try:
+        cluster.request("PUT", f"/{new.index}", body=body)
+    except OpenSearchRequestError as error:
+        if error.error_type != "resource_already_exists_exception":
+            raise MappingRefusedError(new.mapping.file, error.error_type, error.reason) from error
+        state = read_index(cluster, new.index)
+        if state.note != new.note:
+            raise
+        return state
+    return read_index(cluster, new.index)
+
+
+def loosen_settings(cluster: PatientCluster, index: str) -> None:
+    """Settings for fast filling; only for an index that nobody reads. Undone by ``restore_settings``."""
+    cluster.request("PUT", f"/{index}/_settings", body=LOOSE_SETTINGS)
+
+
+def restore_settings(cluster: PatientCluster, index: str, mapping: MappingFile) -> dict[str, Any]:
+    """The loosened settings back to what the mapping file says, or OpenSearch's defaults. Safe to run again.
+
+    Returns what the settings are afterwards, read from the index.
+    """
+    wanted = {name: mapping.settings.get(name) for name in LOOSE_SETTINGS}
+    cluster.request("PUT", f"/{index}/_settings", body=wanted)
+    settings = read_index(cluster, index).settings
+    return {name: settings.get(name) for name in LOOSE_SETTINGS}
+
+
+def count_documents(cluster: PatientCluster, index: str) -> int:
+    """Documents in the index, after a refresh; all shards must answer.
+
+    Raises:
+        OpenSearchRequestError, ServiceUnavailableError: as ``PatientCluster.request``.
+        IncompleteCountError: a shard did not answer.
+    """
+    refreshed = cluster.request("POST", f"/{index}/_refresh")
+    answer = cluster.request("GET", f"/{index}/_count")
+    failed = answer["_shards"]["failed"] + refreshed["_shards"]["failed"]
+    if failed:
+        raise IncompleteCountError(index, failed)
+    return int(answer["count"])

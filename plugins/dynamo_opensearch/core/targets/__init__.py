@@ -1,0 +1,1 @@
+"""Target files: their model, and how they are read."""

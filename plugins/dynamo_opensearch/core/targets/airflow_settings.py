@@ -1,0 +1,59 @@
+"""What a target file tells Airflow about its DAGs."""
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+_FROZEN = ConfigDict(extra="forbid", frozen=True)
+
+
+class Schedule(BaseModel):
+    """A cron line in a time zone."""
+
+    model_config = _FROZEN
+
+    cron: Annotated[str, Field(pattern=r"^(\S+\s+){4}\S+$")] = Field(description="Five fields, such as '30 2 * * *'.")
+    timezone: str = Field("UTC", description="IANA name, such as Europe/Berlin.")
+
+    @field_validator("timezone")
+    @classmethod
+    def _is_known(cls, timezone: str) -> str:
+        import pendulum
+
+        try:
+            pendulum.timezone(timezone)
+        except Exception as error:
+            raise ValueError(f"no such time zone: {timezone!r}") from error
+        return timezone
+
+
+class Notifier(BaseModel):
+    """One of Airflow's notifiers, by class path, with its arguments."""
+
+    model_config = _FROZEN
+
+    notifier: Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*\.[A-Z]\w*$")] = Field(
+        description="Class path, such as airflow.providers.amazon.aws.notifications.sns.SnsNotifier."
+    )
+    arguments: dict[str, Any] = Field(default_factory=dict, description="Its keyword arguments.")
+
+
+class AirflowSettings(BaseModel):
+    """Owner, limits, schedules and people."""
+
+    model_config = _FROZEN
+
+    owner: str = Field("airflow", min_length=1, description="Owner shown in the UI.")
+    tags: tuple[str, ...] = Field((), description="Further tags of the DAGs.")
+    pool: str = Field("default_pool", min_length=1, description="Pool of the segment tasks; must exist.")
+    queue: str | None = Field(None, description="Queue of the tasks (CeleryExecutor).")
+    retries: int = Field(3, ge=0, le=100, description="Tries after the first one, per task.")
+    retry_delay_s: float = Field(30, ge=0, le=86_400, description="Seconds before the first retry; doubles.")
+    task_timeout_h: float = Field(12, gt=0, le=24 * 30, description="Hours after which a task is stopped.")
+    nightly: Schedule = Field(
+        default_factory=lambda: Schedule(cron="30 2 * * *"), description="When members_reconcile runs."
+    )
+    weekly: Schedule | None = Field(None, description="When it compares content.")
+    notifiers: tuple[Notifier, ...] = Field((), description="Called when a run fails.")
+    deadline_h: float | None = Field(None, gt=0, description="Hours after which a run is reported as late.")
+    approvers: tuple[str, ...] = Field((), description="Users who may approve; default: whoever may edit the DAG run.")

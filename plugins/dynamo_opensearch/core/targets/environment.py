@@ -1,0 +1,139 @@
+"""What differs between local, staging and production: connections, names and the AWS parts around a target."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Arn = Annotated[str, Field(pattern=r"^arn:[\w-]+:[\w-]+:[\w-]*:\d*:.+$")]
+_FROZEN = ConfigDict(extra="forbid", frozen=True)
+
+
+class StreamSettings(BaseModel):
+    """The table's stream."""
+
+    model_config = _FROZEN
+
+    view_type: Literal["NEW_AND_OLD_IMAGES", "NEW_IMAGE", "OLD_IMAGE", "KEYS_ONLY"] = Field(
+        "NEW_AND_OLD_IMAGES", description="StreamViewType that preflight expects."
+    )
+
+
+class DeadLetterSettings(BaseModel):
+    """Where the indexer's failures land and where replay parks what it cannot apply."""
+
+    model_config = _FROZEN
+
+    queue: str = Field(min_length=1, description="Name or URL of the SQS queue.")
+    parking: str | None = Field(
+        None, description="ObjectStoragePath for parked messages, such as s3://aws_default@b/p."
+    )
+    max_receives: int = Field(10, ge=1, le=1_000, description="Receives after which a message is parked.")
+
+
+class IndexerSettings(BaseModel):
+    """The Lambda that carries each change into the index."""
+
+    model_config = _FROZEN
+
+    function: str = Field(min_length=1, description="Name of the Lambda function.")
+    alias: str | None = Field(None, description="Lambda alias that the event source mapping invokes.")
+    event_source_mapping: str | None = Field(None, description="UUID of the event source mapping.")
+
+
+class ApiSettings(BaseModel):
+    """The service that reads the alias."""
+
+    model_config = _FROZEN
+
+    kind: Literal["ecs", "lambda"] = Field(description="Where it runs.")
+    cluster: str | None = Field(None, description="ECS cluster; required for ecs.")
+    service: str | None = Field(None, description="ECS service; required for ecs.")
+    function: str | None = Field(None, description="Lambda function; required for lambda.")
+    alias: str | None = Field(None, description="Lambda alias; required for lambda.")
+    health_url: str | None = Field(None, description="Address that answers 200 when the service is well.")
+
+    @model_validator(mode="after")
+    def _has_its_names(self) -> "ApiSettings":
+        needed = ("cluster", "service") if self.kind == "ecs" else ("function", "alias")
+        if missing := [name for name in needed if getattr(self, name) is None]:
+            raise ValueError(f"kind {self.kind} needs {' and '.join(missing)}")
+        return self
+
+
+class CognitoSettings(BaseModel):
+    """The user pool that guards the API."""
+
+    model_config = _FROZEN
+
+    user_pool: str = Field(min_length=1, description="Id of the user pool.")
+    app_client: str = Field(min_length=1, description="Id of the app client.")
+    flows: tuple[str, ...] = Field((), description="ExplicitAuthFlows that must be allowed.")
+    callback_urls: tuple[str, ...] = Field((), description="Callback addresses that must be registered.")
+
+
+class VpcEndpointSettings(BaseModel):
+    """The OpenSearch VPC endpoint."""
+
+    model_config = _FROZEN
+
+    id: str = Field(min_length=1, description="Id of the endpoint.")
+    subnets: tuple[str, ...] = Field((), description="Subnets that it must be in.")
+    from_security_groups: tuple[str, ...] = Field((), description="Security groups that must reach port 443.")
+
+
+class RoleSettings(BaseModel):
+    """A role and the actions that this target needs of it."""
+
+    model_config = _FROZEN
+
+    arn: Arn = Field(description="ARN of the role.")
+    assumed_by: tuple[str, ...] = Field((), description="Services that must be able to assume it.")
+    actions: tuple[Annotated[str, Field(pattern=r"^[a-z0-9-]+:[A-Za-z*]+$")], ...] = Field(
+        (), description="Actions it must allow, such as dynamodb:Scan."
+    )
+
+
+class Environment(BaseModel):
+    """One set of connections and names. Nothing else in the package knows which environment it acts on."""
+
+    model_config = _FROZEN
+
+    aws_conn_id: str = Field("aws_default", min_length=1, description="Airflow connection for AWS.")
+    opensearch_conn_id: str = Field(
+        "opensearch_default", min_length=1, description="Airflow connection for OpenSearch."
+    )
+    region: str | None = Field(None, description="AWS region; default: the connection's.")
+    table: str | None = Field(None, description="The table's name here, where it differs.")
+    alias: str | None = Field(None, description="The alias's name here, where it differs.")
+    stream_rounding_s: float = Field(
+        1.0,
+        ge=0,
+        le=600,
+        description="Rounding of ApproximateCreationDateTime in seconds: 1 on AWS, 60 on DynamoDB Local.",
+    )
+    margin_s: float = Field(
+        6.0,
+        gt=0,
+        le=3_600,
+        description="Seconds between a read's start and its stamp; at least the rounding plus 5.",
+    )
+    reports: str | None = Field(
+        None,
+        description="ObjectStoragePath for rejects and reports; default: build/reports below the Airflow home.",
+    )
+    stream: StreamSettings = Field(default_factory=StreamSettings, description="The table's stream.")
+    dead_letters: DeadLetterSettings | None = Field(None, description="Dead-letter queue and parking place.")
+    indexer: IndexerSettings | None = Field(None, description="The Lambda that feeds the index.")
+    api: ApiSettings | None = Field(None, description="The service that reads the alias.")
+    vpc_endpoint: VpcEndpointSettings | None = Field(None, description="The OpenSearch VPC endpoint.")
+    cognito: CognitoSettings | None = Field(None, description="User pool and app client.")
+    roles: dict[str, RoleSettings] = Field(default_factory=dict, description="Roles by a name of your own.")
+
+    @model_validator(mode="after")
+    def _margin_covers_rounding(self) -> "Environment":
+        if self.margin_s < self.stream_rounding_s + 5:
+            raise ValueError(
+                f"margin_s must be at least stream_rounding_s + 5 (= {self.stream_rounding_s + 5:g}), "
+                f"got {self.margin_s:g}"
+            )
+        return self

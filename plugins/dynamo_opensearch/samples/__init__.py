@@ -1,0 +1,1 @@
+"""Code that the sample targets name."""
