@@ -15,9 +15,7 @@ TASKS_AT_ONCE = 4
 
 
 @contextmanager
-def started(
-    folder: Path, environment: Mapping[str, str] | None = None, *, port: int | None = None
-) -> Iterator[Server]:
+def started(folder: Path, environment: Mapping[str, str] | None = None, *, port: int | None = None) -> Iterator[Server]:
     """Run Airflow with its AIRFLOW_HOME in the folder; 30 to 60 seconds until it is healthy.
 
     Args:
@@ -50,7 +48,7 @@ def plan_launch(folder: Path, port: int, environment: Mapping[str, str]) -> Laun
 def settings(folder: Path, port: int) -> dict[str, str]:
     """The environment variables that an Airflow in the folder needs, commands of a shell included."""
     url = f"http://{ports.HOST}:{port}"
-    section = {
+    sections: dict[str, dict[str, object]] = {
         "CORE": {
             "DAGS_FOLDER": paths.ROOT / "dags",
             "PLUGINS_FOLDER": paths.ROOT / "plugins",
@@ -72,9 +70,7 @@ def settings(folder: Path, port: int) -> dict[str, str]:
         "DAG_PROCESSOR": {"MIN_FILE_PROCESS_INTERVAL": 10, "REFRESH_INTERVAL": 10, "PARSING_PROCESSES": 1},
         "USAGE_DATA_COLLECTION": {"ENABLED": False},
     }
-    named = {
-        f"AIRFLOW__{name}__{key}": str(value) for name, keys in section.items() for key, value in keys.items()
-    }
+    named = {f"AIRFLOW__{name}__{key}": str(value) for name, keys in sections.items() for key, value in keys.items()}
     return named | {
         "AIRFLOW_HOME": str(folder),
         "DYNAMO_OPENSEARCH_INCLUDE": str(paths.ROOT / "include"),

@@ -1,9 +1,13 @@
 """The environment variables by which Airflow and the package find the local servers."""
 
 import json
+from typing import Any
+
+import boto3
+from botocore.config import Config
 
 from tools.local import ministack
-from tools.local.processes import Server
+from tools.local.processes import Launch, Server
 
 SERVICES = ("dynamodb", "dynamodbstreams", "sqs", "s3", "sts")
 # MiniStack takes any; the package takes literal keys for loopback endpoints only.
@@ -11,7 +15,7 @@ ACCESS_KEY = "local"
 SECRET_KEY = "local"
 
 
-def connections(aws: Server, opensearch: Server) -> dict[str, str]:
+def connections(aws: Server | Launch, opensearch: Server | Launch) -> dict[str, str]:
     """`aws_default` and `opensearch_default`, as AIRFLOW_CONN_* variables."""
     return {
         "AIRFLOW_CONN_AWS_DEFAULT": aws_connection(aws.url),
@@ -42,4 +46,16 @@ def opensearch_connection(host: str, port: int) -> str:
             "schema": "http",
             "extra": {"auth": "none"},
         }
+    )
+
+
+def aws_client(service: str, url: str) -> Any:
+    """A boto3 client for a local server, made for loading: its parameters are not validated."""
+    return boto3.client(
+        service,
+        endpoint_url=url,
+        region_name=ministack.REGION,
+        aws_access_key_id=ACCESS_KEY,
+        aws_secret_access_key=SECRET_KEY,
+        config=Config(parameter_validation=False, max_pool_connections=20),
     )

@@ -12,9 +12,7 @@ from pathlib import Path
 from tools.local import jars
 
 # group:artifact:packaging[:classifier]:version:scope
-LINE = re.compile(
-    r"^\s+(?P<g>[^:\s]+):(?P<a>[^:]+):(?P<p>[^:]+):(?:(?P<c>[^:]+):)?(?P<v>[^:]+):(?P<s>compile|runtime)"
-)
+LINE = re.compile(r"^\s+(?P<g>[^:\s]+):(?P<a>[^:]+):(?P<p>[^:]+):(?:(?P<c>[^:]+):)?(?P<v>[^:]+):(?P<s>compile|runtime)")
 NATIVE = {"libsqlite4java-linux-amd64"}
 """The only files beside jars that are needed; the servers run on x86-64 Linux."""
 NEEDLESS_CLASSIFIERS = re.compile(r"^(osx|windows|linux-aarch)")
@@ -47,9 +45,7 @@ def main() -> None:
     """Write the lock."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("server", nargs="+", help="NAME=LIST=FOLDER, for each server")
-    lines = [
-        "# server group:artifact:version[:classifier]:packaging sha256; made by tools/local/lock_jars.py"
-    ]
+    lines = ["# server group:artifact:version[:classifier]:packaging sha256; made by tools/local/lock_jars.py"]
     for argument in parser.parse_args().server:
         server, listing, folder = argument.split("=")
         found = read_list(server, Path(listing).read_text(), Path(folder))

@@ -3,12 +3,15 @@
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 from tools.local import ports
 
@@ -45,16 +48,6 @@ class Launch:
     start_timeout_s: float = 60.0
     stop_timeout_s: float = 15.0
 
-
-class Server:
-    """A running server. The first of its ports is the one to talk to."""
-
-    def __init__(self, launch: Launch) -> None:
-        self.launch = launch
-        self.log = launch.folder / f"{launch.title}.log"
-        self._supervisor: subprocess.Popen[bytes] | None = None
-        self._pid = 0
-
     @property
     def host(self) -> str:
         """The loopback address."""
@@ -62,13 +55,39 @@ class Server:
 
     @property
     def port(self) -> int:
-        """The port to talk to."""
-        return self.launch.ports[0]
+        """The port to talk to: the first one."""
+        return self.ports[0]
 
     @property
     def url(self) -> str:
         """The address to talk to, without a slash at the end."""
         return f"http://{self.host}:{self.port}"
+
+
+class Server:
+    """A server that can be started, killed, restarted and stopped."""
+
+    def __init__(self, launch: Launch) -> None:
+        self.launch = launch
+        self.log = launch.folder / f"{launch.title}.log"
+        self._supervisor: subprocess.Popen[bytes] | None = None
+        self._pid = 0
+        self._stopping = threading.Lock()
+
+    @property
+    def host(self) -> str:
+        """The loopback address."""
+        return self.launch.host
+
+    @property
+    def port(self) -> int:
+        """The port to talk to."""
+        return self.launch.port
+
+    @property
+    def url(self) -> str:
+        """The address to talk to, without a slash at the end."""
+        return self.launch.url
 
     @property
     def folder(self) -> Path:
@@ -83,7 +102,8 @@ class Server:
     @property
     def is_running(self) -> bool:
         """Whether the server has been started and has not ended."""
-        return self._supervisor is not None and self._supervisor.poll() is None
+        supervisor = self._supervisor
+        return supervisor is not None and supervisor.poll() is None
 
     def start(self) -> None:
         """Start the server and wait until it is ready; does nothing while it runs.
@@ -94,7 +114,7 @@ class Server:
         if self.is_running:
             return
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._supervisor = subprocess.Popen(
+        self._supervisor = supervisor = subprocess.Popen(
             self._supervised(),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -103,39 +123,39 @@ class Server:
             start_new_session=True,  # Ctrl-C is for the owner; the supervisor hears of it from the pipe
         )
         try:
-            assert self._supervisor.stdout is not None
-            self._pid = int(self._supervisor.stdout.readline() or 0)
+            self._pid = int(_pipe(supervisor.stdout).readline() or 0)
             self._wait_until_ready()
         except BaseException:
             self.stop()
             raise
 
     def stop(self) -> None:
-        """Stop the server and all that it started, by SIGTERM and then SIGKILL. Safe to call again.
+        """Stop the server and all that it started, by SIGTERM and then SIGKILL.
+
+        Safe to call again, and from another thread than the one that is starting it.
 
         Raises:
-            ServerError: a port of it still answers.
+            ServerError: it could not be ended, or a port of it still answers.
         """
-        if self._supervisor is None:
-            return
-        assert self._supervisor.stdin is not None
-        assert self._supervisor.stdout is not None
-        self._supervisor.stdin.close()
-        self._wait_for_supervisor()
-        self._supervisor.stdout.close()
-        self._supervisor = None
+        with self._stopping:
+            supervisor = self._supervisor
+            if supervisor is None:
+                return
+            _pipe(supervisor.stdin).close()
+            self._wait_for(supervisor)
+            _pipe(supervisor.stdout).close()
+            self._supervisor = None
         taken = [port for port in self.launch.ports if not ports.is_free(port)]
         if taken:
             raise ServerError(self.launch.title, f"has ended, but somebody listens on {taken}", self.log)
 
     def kill(self) -> None:
         """End the server and all that it started by SIGKILL; `restart` brings it back."""
-        if self.is_running:
-            assert self._supervisor is not None
-            assert self._supervisor.stdin is not None
-            self._supervisor.stdin.write(b"K")
-            self._supervisor.stdin.flush()
-            self._wait_for_supervisor()
+        supervisor = self._supervisor
+        if supervisor is not None and supervisor.poll() is None:
+            _pipe(supervisor.stdin).write(b"K")
+            _pipe(supervisor.stdin).flush()
+            self._wait_for(supervisor)
         self.stop()
 
     def restart(self) -> None:
@@ -169,12 +189,16 @@ class Server:
         except OSError:  # nobody listens yet, or it listens and cannot answer yet
             return False
 
-    def _wait_for_supervisor(self) -> None:
-        assert self._supervisor is not None
+    def _wait_for(self, supervisor: "subprocess.Popen[bytes]") -> None:
         try:
-            self._supervisor.wait(self.launch.stop_timeout_s + 15)
+            supervisor.wait(self.launch.stop_timeout_s + 15)
         except subprocess.TimeoutExpired:
             raise ServerError(self.launch.title, "could not be ended", self.log) from None
+
+
+def _pipe(end: IO[bytes] | None) -> IO[bytes]:
+    assert end is not None, "the supervisor is started with pipes"
+    return end
 
 
 @contextmanager
@@ -184,12 +208,25 @@ def running(launch: Launch) -> Iterator[Server]:
     Raises:
         ServerError: it did not start, or something of it is left.
     """
-    server = Server(launch)
-    server.start()
-    try:
+    with running_together([launch]) as (server,):
         yield server
-    finally:
-        server.stop()
+
+
+@contextmanager
+def running_together(launches: Sequence[Launch]) -> Iterator[list[Server]]:
+    """Start servers side by side, and stop them all when the context ends.
+
+    Raises:
+        ServerError: one did not start (the others are stopped), or something is left.
+    """
+    servers = [Server(launch) for launch in launches]
+    with ExitStack() as stops:
+        starters = stops.enter_context(ThreadPoolExecutor(len(servers)))
+        for server in servers:
+            stops.callback(server.stop)  # runs before the pool waits for a start that is under way
+        for start in [starters.submit(server.start) for server in servers]:
+            start.result()
+        yield servers
 
 
 def log_tail(log: Path, lines: int = LOG_TAIL_LINES) -> str:
