@@ -7,7 +7,9 @@ from pathlib import Path
 from tools.local import http, jars, paths, ports
 from tools.local.processes import Launch, Server, running
 
-MAIN_CLASS = "software.amazon.dynamodb.services.local.main.ServerRunner"
+# Jetty's own main class, which builds the server that the file describes.
+MAIN_CLASS = "org.eclipse.jetty.xml.XmlConfiguration"
+SERVER_FILE = Path(__file__).with_suffix(".xml")
 
 
 @contextmanager
@@ -33,15 +35,13 @@ def plan_launch(folder: Path, port: int) -> Launch:
             str(paths.java()),
             "-Xmx1g",
             f"-Djava.io.tmpdir={folder}",
+            f"-Dlisten.host={ports.HOST}",
+            f"-Dlisten.port={port}",
             f"-Djava.library.path={jars.folder_of('dynamodb-local')}",
             "-cp",
             jars.class_path("dynamodb-local"),
             MAIN_CLASS,
-            "-inMemory",
-            "-sharedDb",
-            "-disableTelemetry",
-            "-port",
-            str(port),
+            str(SERVER_FILE),
         ),
         ports=(port,),
         # An unsigned request is refused by name: the server is there.

@@ -1,7 +1,8 @@
 """Makes tools/local/jars.lock anew from Maven's own resolution: `python -m tools.local.lock_jars`.
 
 Needs what no user needs: for each server, the output of `mvn dependency:list` for a
-project that depends on it, and of `mvn dependency:copy-dependencies` beside it.
+project that depends on it (for DynamoDB Local, on Jetty's jetty-xml too), and what
+`mvn dependency:copy-dependencies` brings for it.
 """
 
 import argparse
@@ -12,7 +13,7 @@ from pathlib import Path
 from tools.local import jars
 
 # group:artifact:packaging[:classifier]:version:scope
-LINE = re.compile(r"^\s+(?P<g>[^:\s]+):(?P<a>[^:]+):(?P<p>[^:]+):(?:(?P<c>[^:]+):)?(?P<v>[^:]+):(?P<s>compile|runtime)")
+LINE = re.compile(r"^\s+(?P<g>[^:\s]+):(?P<a>[^:]+):(?P<p>[^:]+):(?:(?P<c>[^:]+):)?(?P<v>[^:]+):(?:compile|runtime)")
 NATIVE = {"libsqlite4java-linux-amd64"}
 """The only files beside jars that are needed; the servers run on x86-64 Linux."""
 NEEDLESS_CLASSIFIERS = re.compile(r"^(osx|windows|linux-aarch)")

@@ -67,7 +67,7 @@ def member(number: int) -> Member:
         "joinedAt": f"{joined.isoformat()}T{chance.randrange(24):02}:00:00Z",
         "updatedAt": updated.strftime("%Y-%m-%dT%H:%M:%SZ"),
         "points": chance.randrange(250_000),
-        "balance": Decimal(chance.randrange(10_000_000)).scaleb(-2),
+        "balance": _as_dynamodb_keeps_it(Decimal(chance.randrange(10_000_000)).scaleb(-2)),
         "address": {
             "street": f"{chance.choice(STREETS)} {chance.randrange(1, 200)}",
             "city": city,
@@ -77,6 +77,12 @@ def member(number: int) -> Member:
         "tags": set(chance.sample(TAGS, chance.randrange(1, 4))),
         "newsletter": chance.random() < 0.4,
     }
+
+
+def _as_dynamodb_keeps_it(number: Decimal) -> Decimal:
+    """Without zeros at the end, so that what is read is what was written."""
+    text = str(number)
+    return Decimal(text.rstrip("0").rstrip(".") if "." in text else text)
 
 
 def typed(plain: Member) -> TypedItem:
