@@ -53,8 +53,9 @@ class WorkerClockError(PassingError):
     def __str__(self) -> str:
         direction = "ahead of" if self.ahead_s > 0 else "behind"
         return (
-            f"this worker's clock is {abs(self.ahead_s):.1f} s {direction} DynamoDB's, at most {MAX_CLOCK_SKEW_S:.0f} s are "
-            "allowed: versions made from it could hide newer changes. Nothing of this read was written. "
+            f"this worker's clock is {abs(self.ahead_s):.1f} s {direction} DynamoDB's, "
+            f"at most {MAX_CLOCK_SKEW_S:.0f} s are allowed: versions made from it could hide newer changes. "
+            "Nothing of this read was written. "
             "Set the worker's clock (chrony or the Amazon Time Sync Service), then clear this task."
         )
 

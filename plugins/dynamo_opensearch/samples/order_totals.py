@@ -4,7 +4,7 @@ from decimal import Decimal
 from typing import Any
 
 
-def add_total(document: dict[str, Any]) -> dict[str, Any] | None:
+def add_total(document: dict[str, Any]) -> dict[str, Any]:
     """The order with the sum of its lines as ``total``; numbers come and go as Decimal. Pure."""
     lines = document.get("lines", [])
     total = sum((line["quantity"] * line["price"] for line in lines), Decimal(0))

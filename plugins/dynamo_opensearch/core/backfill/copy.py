@@ -62,7 +62,7 @@ class CopySettings:
 
     alias: str
     index: str
-    segments: tuple[int, ...]
+    segments: range
     scan: ScanSettings
     stamps: StampRule
     bulk_bytes: int

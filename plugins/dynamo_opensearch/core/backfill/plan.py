@@ -1,7 +1,6 @@
 """How a backfill divides its work: pure arithmetic on what table, target and user say."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dynamo_opensearch.core.errors import PermanentError
@@ -39,10 +38,10 @@ class ReadUnitsError(PermanentError):
 
 @dataclass(frozen=True, kw_only=True)
 class SegmentPlan:
-    """``tasks``: the segments of each mapped task. ``read_units_per_s_and_task``: its static share of the budget."""
+    """``tasks``: neighbouring segments for each mapped task. ``read_units_per_s_and_task``: its share of the budget."""
 
     total_segments: int
-    tasks: tuple[tuple[int, ...], ...]
+    tasks: tuple[range, ...]
     read_units_estimated: float
     read_units_per_s_and_task: float | None
 
@@ -86,9 +85,9 @@ def _task_count(total_segments: int, concurrent_tasks: int) -> int:
     return min(total_segments, wanted, MAX_MAPPED_TASKS)
 
 
-def divide(segments: Sequence[int], parts: int) -> tuple[tuple[int, ...], ...]:
+def divide(segments: range, parts: int) -> tuple[range, ...]:
     """Runs of neighbouring segments whose lengths differ by one at most."""
     size, larger = divmod(len(segments), parts)
     ends = [(part + 1) * size + min(part + 1, larger) for part in range(parts)]
     starts = [0, *ends[:-1]]
-    return tuple(tuple(segments[start:end]) for start, end in zip(starts, ends, strict=True))
+    return tuple(segments[start:end] for start, end in zip(starts, ends, strict=True))

@@ -28,12 +28,12 @@ class CopyIdentity:
     table_id: str
     index_uuid: str
     rules: str
-    segments: tuple[int, ...]
+    segments: range
     total_segments: int
 
     def to_json(self) -> dict[str, Any]:
         """For the store."""
-        return {**self.__dict__, "segments": list(self.segments)}
+        return {**self.__dict__, "segments": [self.segments[0], self.segments[-1]]}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +66,7 @@ class CopyProgress:
             "reasons": self.reasons,
             "report": self.report.to_json(),
             "is_complete": self.is_complete,
-            "segments": list(identity.segments),
+            "segments": sorted({identity.segments[0], identity.segments[-1]}),
             "segments_done": self.position.segment_number,
             "scanned": self.report.scanned,
             "items_estimated": items_estimated,

@@ -128,9 +128,9 @@ def _key_function(key_attributes: tuple[str, ...]) -> Callable[[Item], KeyValues
     return itemgetter(*key_attributes)
 
 
-def _shape_function(rules: FieldRules, transform: Transform | None) -> Callable[[Item], dict[str, Any] | None]:
+def _shape_function(rules: FieldRules, transform: Transform | None) -> Callable[[Item], dict[str, Any]]:
     """The steps that these rules need and no others, so that a plain target pays for none."""
-    steps: list[Callable[[dict[str, Any]], dict[str, Any] | None]] = []
+    steps: list[Callable[[dict[str, Any]], dict[str, Any]]] = []
     if rules.flatten:
         steps.append(lambda document: _flattened(document, rules.flatten))
     if rules.renames:
@@ -140,18 +140,14 @@ def _shape_function(rules: FieldRules, transform: Transform | None) -> Callable[
     choose = _choice_function(rules)
     if not steps:
         return lambda item: plain_map(choose(item))
-    return lambda item: _run(plain_map(choose(item)), steps)
 
+    def shape(item: Item) -> dict[str, Any]:
+        document = plain_map(choose(item))
+        for step in steps:
+            document = step(document)
+        return document
 
-def _run(
-    document: dict[str, Any], steps: Sequence[Callable[[dict[str, Any]], dict[str, Any] | None]]
-) -> dict[str, Any] | None:
-    shaped: dict[str, Any] | None = document
-    for step in steps:
-        if shaped is None:
-            return None
-        shaped = step(shaped)
-    return shaped
+    return shape
 
 
 def _choice_function(rules: FieldRules) -> Callable[[Item], Item]:
@@ -189,12 +185,14 @@ def _renamed(document: dict[str, Any], renames: dict[str, str]) -> dict[str, Any
     return renamed
 
 
-def _transformed(document: dict[str, Any], transform: Transform) -> dict[str, Any] | None:
+def _transformed(document: dict[str, Any], transform: Transform) -> dict[str, Any]:
     try:
         result = transform.function(_with_decimals(document))
     except Exception as error:  # the target's own code: whatever it raises concerns this one item
         raise DocumentBuildError("transform", f"raised {type(error).__name__}") from error
-    return None if result is None else _with_fragments(result)
+    if not isinstance(result, dict):
+        raise DocumentBuildError("transform", "returned no document; `filter` says which items belong")
+    return {name: _with_fragments(member) for name, member in result.items()}
 
 
 def _with_decimals(value: Any) -> Any:

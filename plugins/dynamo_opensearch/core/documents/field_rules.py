@@ -38,7 +38,7 @@ class FieldRules(BaseModel):
     )
     transform: Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")] | None = Field(
         None,
-        description="module:function, pure: takes the document as a dict, returns one, or None for no document.",
+        description="module:function, pure: takes the document as a dict, returns one (never None).",
     )
 
     @model_validator(mode="after")

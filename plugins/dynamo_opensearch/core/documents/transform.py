@@ -9,7 +9,7 @@ from typing import Any
 
 from dynamo_opensearch.core.errors import PermanentError
 
-TransformFunction = Callable[[dict[str, Any]], dict[str, Any] | None]
+TransformFunction = Callable[[dict[str, Any]], dict[str, Any]]
 
 
 class TransformError(PermanentError):

@@ -1,0 +1,116 @@
+"""`<target>_backfill`: fill the index behind a target's alias from its table."""
+
+from airflow.sdk import DAG, Param, XComArg
+
+from dynamo_opensearch.core.targets.model import MAX_SCAN_SEGMENTS, Target
+from dynamo_opensearch.dag_settings import dag_arguments, enabled_targets, index_asset
+from dynamo_opensearch.operators.backfill import (
+    CopySegmentsOperator,
+    PlanBackfillOperator,
+    PrepareIndexOperator,
+    RestoreIndexSettingsOperator,
+    VerifyBackfillOperator,
+)
+
+DOC = """
+### What it is for
+Reads every item of table `{table}` and writes it to the index behind `{alias}`. Creates `{base}-v1` behind the alias
+where there is none. It may run while the table and the index are being written: each document is stamped with when it
+was read, so it never replaces something newer.
+
+### When it runs
+By hand.
+
+### Parameters
+`segments`, `read_units_per_s`, `index`, `dry_run`: described in the form. `dry_run` ends after the plan, which is in
+the log of `plan`; nothing is written.
+
+### What it locks
+Nothing. One run at a time.
+
+### When it fails
+- **plan**: the message says what does not fit. Nothing was written. Mend it, start again.
+- **copy**: Airflow tries again, and the try goes on where the last one was acknowledged. When all tries have failed:
+  mend what the message says, then clear the failed task; it goes on as well.
+- **From the start**: start a new run, or clear a copy task that had finished. A cleared task that had not finished
+  goes on.
+- **restore_settings**: clear it. Until then the index has no replicas and is not refreshed.
+- **verify**: documents were refused (the message says how many, why, and in which files they are), or both sides
+  differ though nothing was written. All other documents are in the index.
+
+### How to undo it
+What was indexed is what the table holds; there is nothing to take back. An index that this run has created can be
+deleted together with its alias, if no reader uses it yet.
+"""
+
+
+def backfill_dag(target: Target) -> DAG:
+    """Plan → prepare_index → copy, mapped → restore_settings (teardown) → verify."""
+    budgets = target.budgets
+    with DAG(
+        dag_id=f"{target.name}_backfill",
+        description=f"Fill {target.alias} from table {target.table}",
+        doc_md=DOC.format(table=target.table, alias=target.alias, base=target.index_base),
+        params={
+            "segments": Param(
+                None,
+                type=["null", "integer"],
+                minimum=1,
+                maximum=MAX_SCAN_SEGMENTS,
+                description="Segments of the parallel scan. Empty: from the table's size.",
+            ),
+            "read_units_per_s": Param(
+                None,
+                type=["null", "number"],
+                exclusiveMinimum=0,
+                description="Read units per second for all tasks together. Empty: as the target file says.",
+            ),
+            "index": Param(
+                None,
+                type=["null", "string"],
+                pattern="^[a-z0-9][a-z0-9_.-]*$",
+                description="Another index of this target, which carries its alias or a marker. Empty: the alias's.",
+            ),
+            "dry_run": Param(False, type="boolean", description="End after the plan; write nothing."),
+        },
+        **dag_arguments(target, runs_by_hand_only=True),
+    ) as dag:
+        plan = PlanBackfillOperator(
+            task_id="plan",
+            target=target.name,
+            segments="{{ params.segments }}",
+            read_units_per_s="{{ params.read_units_per_s }}",
+            index="{{ params.index }}",
+        )
+        whole_plan = XComArg(plan, key="plan")
+        prepare = PrepareIndexOperator(
+            task_id="prepare_index",
+            target=target.name,
+            plan=whole_plan,
+            is_dry_run="{{ params.dry_run }}",
+        )
+        copy = CopySegmentsOperator.partial(
+            task_id="copy",
+            target=target.name,
+            plan=whole_plan,
+            prepared=prepare.output,
+            max_active_tis_per_dagrun=budgets.concurrent_tasks,
+            map_index_template="segments {{ task.segments | first }} to {{ task.segments | last }}",
+        ).expand(segments=plan.output)
+        restore = RestoreIndexSettingsOperator(
+            task_id="restore_settings", target=target.name, prepared=prepare.output
+        ).as_teardown(setups=prepare, on_failure_fail_dagrun=False)
+        verify = VerifyBackfillOperator(
+            task_id="verify",
+            target=target.name,
+            plan=whole_plan,
+            reports=copy.output,
+            outlets=[index_asset(target)],
+        )
+        prepare >> copy >> restore >> verify
+        copy >> verify
+    return dag
+
+
+for one_target in enabled_targets():
+    globals()[f"{one_target.name}_backfill"] = backfill_dag(one_target)

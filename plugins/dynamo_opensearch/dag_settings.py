@@ -1,0 +1,101 @@
+"""A target's Airflow settings as arguments of its DAGs, for whichever Airflow 3 is there."""
+
+import inspect
+from collections.abc import Callable, Iterable
+from datetime import timedelta
+from importlib import import_module
+from typing import Any
+
+import pendulum
+from airflow.sdk import DAG, Asset
+
+from dynamo_opensearch.core.errors import SyncError
+from dynamo_opensearch.core.targets.airflow_settings import AirflowSettings, Notifier
+from dynamo_opensearch.core.targets.include_folder import include_folder
+from dynamo_opensearch.core.targets.loading import load_targets
+from dynamo_opensearch.core.targets.model import Target
+
+START = pendulum.datetime(2024, 1, 1, tz="UTC")
+_BY_HAND = ("manual", "operator_triggered", "asset_triggered")
+
+
+def enabled_targets() -> list[Target]:
+    """The targets that get DAGs. Files with mistakes are left out; dags/target_errors.py tells of them."""
+    try:
+        loaded = load_targets(include_folder())
+    except SyncError:
+        return []
+    return [target for target in loaded.targets.values() if target.enabled]
+
+
+def dag_arguments(target: Target, *, runs_by_hand_only: bool) -> dict[str, Any]:
+    """Arguments that all DAGs of a target share. One run at a time, and never one for the past."""
+    settings = target.airflow
+    arguments: dict[str, Any] = {
+        "start_date": START,
+        "schedule": None,
+        "catchup": False,
+        "max_active_runs": 1,
+        "render_template_as_native_obj": True,
+        "tags": ["dynamo-opensearch", target.name, *settings.tags],
+        "default_args": task_arguments(settings),
+        "on_failure_callback": [_notifier(one) for one in settings.notifiers] or None,
+    }
+    if runs_by_hand_only and _takes("allowed_run_types"):
+        arguments["allowed_run_types"] = list(_known_run_types(_BY_HAND))
+    if settings.deadline_h is not None and (deadline := _deadline(settings)) is not None:
+        arguments["deadline"] = deadline
+    return arguments
+
+
+def task_arguments(settings: AirflowSettings) -> dict[str, Any]:
+    """Arguments that all tasks of a target share."""
+    named = {"queue": settings.queue} if settings.queue else {}
+    return {
+        "owner": settings.owner,
+        "retries": settings.retries,
+        "retry_delay": timedelta(seconds=settings.retry_delay_s),
+        "retry_exponential_backoff": True,
+        "max_retry_delay": timedelta(hours=1),
+        "execution_timeout": timedelta(hours=settings.task_timeout_h),
+        "pool": settings.pool,
+        **named,
+    }
+
+
+def index_asset(target: Target) -> Asset:
+    """The asset that stands for what readers of the alias see."""
+    return Asset(name=target.alias, uri=f"opensearch://{target.alias}")
+
+
+def _takes(argument: str) -> bool:
+    return argument in inspect.signature(DAG.__init__).parameters
+
+
+def _known_run_types(names: Iterable[str]) -> Iterable[Any]:
+    """The run types that this Airflow has; it calls them by their enumeration."""
+    run_type = (
+        import_module("airflow.sdk").__dict__.get("DagRunType") or import_module("airflow.utils.types").DagRunType
+    )
+    return (run_type(name) for name in names if name in {one.value for one in run_type})
+
+
+def _notifier(settings: Notifier) -> Callable[..., Any]:
+    module, _, name = settings.notifier.rpartition(".")
+    made: Callable[..., Any] = getattr(import_module(module), name)(**settings.arguments)
+    return made
+
+
+def _deadline(settings: AirflowSettings) -> Any:
+    """A DeadlineAlert that calls the target's first notifier; None where there is none to call."""
+    if settings.deadline_h is None or not settings.notifiers:
+        return None
+    from airflow.sdk.definitions.callback import AsyncCallback
+    from airflow.sdk.definitions.deadline import DeadlineAlert, DeadlineReference
+
+    first = settings.notifiers[0]
+    return DeadlineAlert(
+        reference=DeadlineReference.DAGRUN_QUEUED_AT,
+        interval=timedelta(hours=settings.deadline_h),
+        callback=AsyncCallback(first.notifier, kwargs=first.arguments),
+    )

@@ -1,0 +1,1 @@
+"""Thin Airflow operators: connections in, one core function, its errors and report out."""

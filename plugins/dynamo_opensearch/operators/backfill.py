@@ -1,0 +1,234 @@
+"""The tasks of a backfill: plan, prepare the index, copy segments, put its settings back, check."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from airflow.providers.common.compat.sdk import AirflowSkipException
+from airflow.sdk import BaseOperator, Context
+
+from dynamo_opensearch.core.backfill.copy import CopyPorts, CopySettings, copy_segments
+from dynamo_opensearch.core.backfill.finishing import finish_backfill
+from dynamo_opensearch.core.backfill.planning import BackfillPlan, BackfillWishes, PlanPorts, plan_backfill
+from dynamo_opensearch.core.backfill.preparing import PreparedIndex, prepare_index, put_settings_back
+from dynamo_opensearch.core.backfill.progress import CopyIdentity, CopyProgress
+from dynamo_opensearch.core.dynamodb.scan import ScanSettings
+from dynamo_opensearch.core.dynamodb.table_description import check_same_table, describe_table
+from dynamo_opensearch.core.offer.in_flight import InFlightLimit
+from dynamo_opensearch.operators.connections import TargetConnections
+from dynamo_opensearch.operators.failures import failures_for_airflow
+from dynamo_opensearch.operators.object_storage import ObjectStorageRejectSink, path_part, reports_path
+from dynamo_opensearch.operators.task_state import progress_store
+
+
+class PlanBackfillOperator(BaseOperator):
+    """Look at both sides, refuse what does not fit, divide the work. Writes nothing.
+
+    Returns the first and last segment of each mapped task; the whole plan is under the XCom key ``plan``.
+
+    :param target: name of the target.
+    :param segments: scan segments, 1 to 1,000,000; None: from the table's size.
+    :param read_units_per_s: for all tasks together; None: the target's budget.
+    :param index: another index of the target than the one behind its alias.
+    """
+
+    template_fields: Sequence[str] = ("segments", "read_units_per_s", "index")
+
+    def __init__(
+        self,
+        *,
+        target: str,
+        segments: int | str | None = None,
+        read_units_per_s: float | str | None = None,
+        index: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.target, self.segments, self.read_units_per_s, self.index = target, segments, read_units_per_s, index
+
+    def execute(self, context: Context) -> list[list[int]]:
+        """Return what ``copy`` is mapped over; push ``plan``."""
+        with failures_for_airflow():
+            connections = TargetConnections.of(self.target)
+            wishes = BackfillWishes(
+                segments=None if self.segments is None else int(self.segments),
+                read_units_per_s=None if self.read_units_per_s is None else float(self.read_units_per_s),
+                index=self.index or None,
+            )
+            plan = plan_backfill(
+                connections.target,
+                connections.mapping(),
+                connections.builder,
+                connections.stamps,
+                wishes,
+                PlanPorts(table=connections.table, cluster=connections.patient, clock=connections.clock),
+            )
+        self.log.info("%s", plan)
+        value = plan.to_json()
+        tasks: list[list[int]] = value["tasks"]
+        context["ti"].xcom_push(key="plan", value=value)
+        return tasks
+
+
+class PrepareIndexOperator(BaseOperator):
+    """Create the index where there is none, and loosen its settings while nobody reads it. Safe to run again.
+
+    :param target: name of the target.
+    :param plan: the plan.
+    :param is_dry_run: skip, and with it all that follows.
+    """
+
+    template_fields: Sequence[str] = ("plan", "is_dry_run")
+
+    def __init__(self, *, target: str, plan: Any, is_dry_run: bool | str = False, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.target, self.plan, self.is_dry_run = target, plan, is_dry_run
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Return the index: ``index``, ``uuid``, ``is_loosened``."""
+        if self.is_dry_run:
+            raise AirflowSkipException("dry run: this is the plan; nothing was written")
+        with failures_for_airflow():
+            connections = TargetConnections.of(self.target)
+            prepared = prepare_index(
+                BackfillPlan.from_json(self.plan),
+                connections.mapping(),
+                connections.builder,
+                str(context["run_id"]),
+                connections.patient,
+            )
+        self.log.info("%s", prepared)
+        return prepared.to_json()
+
+
+class CopySegmentsOperator(BaseOperator):
+    """Copy some segments of the table. A retry goes on where the last try was acknowledged.
+
+    :param target: name of the target.
+    :param plan: the plan.
+    :param prepared: the prepared index.
+    :param segments: the first and the last of this task's segments.
+    :param state_index: hidden index for progress, used where Airflow has no task state store (before 3.3).
+    """
+
+    template_fields: Sequence[str] = ("plan", "prepared", "segments")
+
+    def __init__(
+        self,
+        *,
+        target: str,
+        plan: Any,
+        prepared: Any,
+        segments: Any,
+        state_index: str = ".dynamo-opensearch-state",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.target, self.plan, self.prepared, self.segments = target, plan, prepared, segments
+        self.state_index = state_index
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Return the report of all tries: counts, reject reasons, and where the rejects are."""
+        with failures_for_airflow():
+            connections = TargetConnections.of(self.target)
+            plan = BackfillPlan.from_json(self.plan)
+            check_same_table(describe_table(connections.table), plan.table_id)
+            sink = ObjectStorageRejectSink(self._reject_folder(connections, context))
+            progress = self._copy(connections, plan, sink, context)
+        self.log.info("%s", progress.report)
+        return {**progress.report.to_json(), "reasons": progress.reasons, "rejects": str(sink.folder)}
+
+    def _copy(
+        self, connections: TargetConnections, plan: BackfillPlan, sink: ObjectStorageRejectSink, context: Context
+    ) -> CopyProgress:
+        budgets = connections.target.budgets
+        limit = InFlightLimit(budgets.requests_in_flight)
+        first, last = self.segments
+        segments = range(first, last + 1)
+        return copy_segments(
+            CopySettings(
+                alias=plan.write_alias,
+                index=plan.index,
+                segments=segments,
+                scan=ScanSettings(
+                    total_segments=plan.total_segments, limit=budgets.scan_limit, consistent=budgets.consistent_scan
+                ),
+                stamps=connections.stamps,
+                bulk_bytes=budgets.bulk_bytes,
+                requests_in_flight=budgets.requests_in_flight,
+                read_units_per_s=plan.read_units_per_s_and_task,
+                items_estimated=plan.items_estimated * len(segments) // plan.total_segments,
+            ),
+            CopyPorts(
+                table=connections.table,
+                builder=connections.builder,
+                sender=connections.sender(plan.write_alias, limit),
+                limit=limit,
+                store=progress_store(context, connections.patient, self.state_index),
+                sink=sink,
+                clock=connections.clock,
+            ),
+            CopyIdentity(
+                table_id=plan.table_id,
+                index_uuid=PreparedIndex.from_json(self.prepared).uuid,
+                rules=plan.rules_fingerprint,
+                segments=segments,
+                total_segments=plan.total_segments,
+            ),
+        )
+
+    def _reject_folder(self, connections: TargetConnections, context: Context) -> Any:
+        base = reports_path(connections.environment.reports)
+        map_index = getattr(context["ti"], "map_index", 0)
+        return base / "rejects" / self.target / path_part(str(context["run_id"])) / f"{self.task_id}-{map_index}"
+
+
+class RestoreIndexSettingsOperator(BaseOperator):
+    """Put the index's settings back to what its mapping file says, whatever came of the copy. Safe to run again.
+
+    :param target: name of the target.
+    :param prepared: the prepared index.
+    """
+
+    template_fields: Sequence[str] = ("prepared",)
+
+    def __init__(self, *, target: str, prepared: Any, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.target, self.prepared = target, prepared
+
+    def execute(self, context: Context) -> None:  # noqa: ARG002 - Airflow's signature
+        """Fails, and with it the run, when the settings are not back."""
+        with failures_for_airflow():
+            connections = TargetConnections.of(self.target)
+            put_settings_back(PreparedIndex.from_json(self.prepared), connections.mapping(), connections.patient)
+
+
+class VerifyBackfillOperator(BaseOperator):
+    """Add up all reports, count both sides, and fail where something is missing that nothing explains.
+
+    :param target: name of the target.
+    :param plan: the plan.
+    :param reports: what the copying tasks returned.
+    """
+
+    template_fields: Sequence[str] = ("plan", "reports")
+
+    def __init__(self, *, target: str, plan: Any, reports: Any, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.target, self.plan, self.reports = target, plan, reports
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Return the outcome, also as the asset event's extra."""
+        with failures_for_airflow():
+            connections = TargetConnections.of(self.target)
+            plan = BackfillPlan.from_json(self.plan)
+            outcome = finish_backfill(plan, list(_plain(self.reports)), connections.count_ports(plan))
+            self.log.info("%s", outcome)
+            outcome.check_rejects(connections.target.budgets.max_rejects)
+        for asset in self.outlets:
+            context["outlet_events"][asset].extra = outcome.to_json()
+        return outcome.to_json()
+
+
+def _plain(reports: Iterable[Any]) -> Iterable[dict[str, Any]]:
+    """A lazy XCom sequence as dicts."""
+    return (dict(report) for report in reports)

@@ -1,0 +1,47 @@
+"""Files that tasks leave for people and for other DAGs, on an ObjectStoragePath."""
+
+import os
+import re
+from pathlib import Path
+
+from airflow.configuration import conf
+from airflow.sdk import ObjectStoragePath
+
+
+def reports_path(configured: str | None) -> ObjectStoragePath:
+    """The environment's ``reports``, or reports/ below Airflow's home."""
+    if configured:
+        return ObjectStoragePath(configured)
+    home = Path(os.environ.get("AIRFLOW_HOME", conf.get("core", "dags_folder") + "/.."))
+    return ObjectStoragePath(f"file://{home.resolve()}/reports")
+
+
+def path_part(text: str) -> str:
+    """A run id or the like as one part of a path."""
+    return re.sub(r"[^\w.+-]", "_", text)
+
+
+class ObjectStorageRejectSink:
+    """Refused documents as ``part-00000.ndjson`` and so on below one folder, which only the writer may read.
+
+    Each part is one object, written whole; so it works where objects cannot be appended to.
+    """
+
+    def __init__(self, folder: ObjectStoragePath) -> None:
+        self.folder = folder
+
+    def write(self, part: int, lines: bytes) -> None:
+        """Store a part; writing it again replaces it."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if self.folder.protocol == "file":
+            Path(self.folder.path).chmod(0o700)
+        self._part(part).write_bytes(lines)
+
+    def forget_from(self, part: int) -> None:
+        """Remove this part and all later ones."""
+        while self._part(part).exists():
+            self._part(part).unlink()
+            part += 1
+
+    def _part(self, part: int) -> ObjectStoragePath:
+        return self.folder / f"part-{part:05d}.ndjson"
