@@ -34,6 +34,10 @@ class Backoff:
         """Seconds since the first failure."""
         return 0.0 if self._began_s is None else self._clock.monotonic_s() - self._began_s
 
+    def reset(self) -> None:
+        """Begin anew: something succeeded."""
+        self._began_s, self.attempts = None, 0
+
     def wait(self) -> bool:
         """Count a failure and wait for the next try; False, without a wait, when the time is up."""
         self.attempts += 1

@@ -131,6 +131,7 @@ def _evidence(
         signs.append(f"{copy.offer.stale} documents were newer in the index than in the copy")
     if earlier and (earlier.table_count, earlier.index_count) != (check.table_count, check.index_count):
         signs.append(f"a moment ago the counts were {earlier.table_count} and {earlier.index_count}")
-    if ports.count_changes is not None and (changes := ports.count_changes()).total:
+    changes = None if ports.count_changes is None else ports.count_changes()
+    if changes is not None and (changes.total or not changes.is_complete):
         signs.append(f"the stream has {changes} since the run began")
     return signs

@@ -90,19 +90,19 @@ class DocumentBuilder:
         refused: list[RefusedItem] = []
         skipped = 0
         for item in items:
-            source = None
-            try:
-                if belongs is None or belongs(item):
-                    source = shape(item)
-            except (DocumentBuildError, AttributeValueError) as error:
-                key = key_of(item)
-                refused.append(RefusedItem(document_id(key), key, error))
-                continue
-            if source is None:
+            if belongs is not None and not belongs(item):
                 skipped += 1
                 continue
             key = key_of(item)
-            documents.append(Document(document_id(key), routing_of(key), dumps(source), key))
+            try:
+                source = dumps(shape(item))
+            except (DocumentBuildError, AttributeValueError) as error:
+                refused.append(RefusedItem(document_id(key), key, error))
+            except orjson.JSONEncodeError:
+                unwritable = DocumentBuildError("transform", "returned a value that JSON does not have")
+                refused.append(RefusedItem(document_id(key), key, unwritable))
+            else:
+                documents.append(Document(document_id(key), routing_of(key), source, key))
         return BuiltPage(documents, skipped, refused)
 
     def gone(self, key: KeyValues) -> Document:
@@ -206,6 +206,8 @@ def _with_decimals(value: Any) -> Any:
 
 def _with_fragments(value: Any) -> Any:
     if isinstance(value, Decimal):
+        if not value.is_finite():
+            raise DocumentBuildError("transform", "returned a number that JSON does not have")
         return orjson.Fragment(str(value))
     if isinstance(value, dict):
         return {name: _with_fragments(member) for name, member in value.items()}

@@ -41,7 +41,7 @@ def load_transform(reference: str) -> Transform:
     module_name, _, function_name = reference.partition(":")
     try:
         function = getattr(importlib.import_module(module_name), function_name)
-    except (ImportError, AttributeError) as error:
+    except Exception as error:  # importing runs the target's own code, which may raise anything
         raise TransformError(reference, f"cannot be imported ({type(error).__name__}: {error})") from error
     version = getattr(function, "version", None)
     if not isinstance(version, str) or not version:

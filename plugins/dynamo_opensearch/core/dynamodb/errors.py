@@ -24,6 +24,7 @@ _THROTTLING = frozenset(
         "Throttling",
         "RequestLimitExceeded",
         "TooManyRequestsException",
+        "LimitExceededException",  # what DynamoDB Streams calls it
     }
 )
 _PASSING = frozenset({"InternalServerError", "InternalFailure", "ServiceUnavailable", "RequestTimeout"})
@@ -76,7 +77,7 @@ def is_passing(error: Exception) -> bool:
     """Whether the same call may succeed later: throttling, a server's fault, a broken or cut-off answer."""
     if isinstance(error, ClientError):
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-        return _code(error) in _THROTTLING | _PASSING or (status >= 500 and _code(error) not in _DENIED)
+        return _code(error) in _THROTTLING | _PASSING or status == 429 or status >= 500
     if isinstance(error, NoCredentialsError | PartialCredentialsError):
         return False
     return isinstance(error, HTTPClientError | JSONDecodeError | ResponseParserError)

@@ -15,9 +15,11 @@ class Verdict(Enum):
     REJECTED = "rejected"
     """Refused for good."""
     BUSY = "busy"
-    """429, 503, or a write block: send again."""
+    """429, a server's fault (5xx), or a write block: send again."""
     NO_INDEX = "no index"
-    """The alias led nowhere."""
+    """The alias led nowhere, or to several indices."""
+    DENIED = "denied"
+    """The caller may not write here."""
     STRAYED = "strayed"
     """Another index than the intended one took it: the alias was moved."""
 
@@ -30,9 +32,6 @@ class DocumentAnswer:
     index: str
     error_type: str
     reason: str
-
-
-_BUSY_STATUSES = frozenset({429, 503})
 
 
 def read_entry(entry: dict[str, dict[str, Any]], expected_index: str) -> DocumentAnswer:
@@ -50,14 +49,16 @@ def read_entry(entry: dict[str, dict[str, Any]], expected_index: str) -> Documen
         return DocumentAnswer(Verdict.DELETED if verb == "delete" else Verdict.INDEXED, index, "", "")
     error_type, reason = str(error.get("type", "unknown")), str(error.get("reason", ""))
     return DocumentAnswer(
-        _failure(result.get("status", 0), error_type, index, expected_index), index, error_type, reason
+        _failure(result.get("status", 0), error_type, reason, index, expected_index), index, error_type, reason
     )
 
 
-def _failure(status: int, error_type: str, index: str, expected_index: str) -> Verdict:
-    if status in _BUSY_STATUSES or (status == 403 and error_type == "cluster_block_exception"):
+def _failure(status: int, error_type: str, reason: str, index: str, expected_index: str) -> Verdict:
+    if status == 429 or status >= 500 or (status == 403 and error_type == "cluster_block_exception"):
         return Verdict.BUSY
-    if error_type == "index_not_found_exception":
+    if status in (401, 403):
+        return Verdict.DENIED
+    if error_type == "index_not_found_exception" or reason.startswith("no write index is defined"):
         return Verdict.NO_INDEX
     if index != expected_index:
         return Verdict.STRAYED

@@ -1,7 +1,7 @@
 """The body of a bulk request, as bytes."""
 
-from collections.abc import Iterable
-from typing import Literal
+from collections.abc import Iterable, Mapping
+from typing import Literal, NamedTuple
 
 import orjson
 
@@ -31,4 +31,32 @@ def encode_bulk(readings: Iterable[Reading], version_type: VersionType) -> bytes
                 add(b'{"delete":{"_id":' + target + b"}}\n")
             else:
                 add(b'{"index":{"_id":' + target + b"}}\n" + source + b"\n")
+    return b"".join(parts)
+
+
+class Seen(NamedTuple):
+    """A document as it stood when it was looked at."""
+
+    seq_no: int
+    primary_term: int
+
+
+def encode_conditional(readings: Iterable[Reading], seen: Mapping[str, Seen]) -> bytes:
+    """Actions that succeed only if nobody has written since: ``create`` for a document that was not seen.
+
+    A document without source must have been seen.
+    """
+    parts: list[bytes] = []
+    for reading in readings:
+        for document_id, routing, source, _ in reading.documents:
+            target: dict[str, str | int] = {"_id": document_id}
+            if routing is not None:
+                target["routing"] = routing
+            state = seen.get(document_id)
+            if state is not None:
+                target |= {"if_seq_no": state.seq_no, "if_primary_term": state.primary_term}
+            if source is None:
+                parts.append(orjson.dumps({"delete": target}) + b"\n")
+            else:
+                parts.append(orjson.dumps({"create" if state is None else "index": target}) + b"\n" + source + b"\n")
     return b"".join(parts)

@@ -31,6 +31,15 @@ class Reading:
 Batch = list[Reading]
 
 
+@dataclass(frozen=True, slots=True)
+class ToRead:
+    """Documents of one page that must be read again before they are sent, by the rules of ``index``."""
+
+    documents: list[Document]
+    index: str
+    ticket: int
+
+
 def document_bytes(document: Document) -> int:
     """What a document adds to a bulk request, nearly."""
     return len(document.id) + ACTION_BYTES + (len(document.source) if document.source else 0)

@@ -4,8 +4,9 @@ from collections.abc import Callable, Iterable, Iterator
 
 from dynamo_opensearch.core.documents.builder import Document, DocumentBuilder
 from dynamo_opensearch.core.dynamodb.keyed_reads import KeyedRead, KeyedReader
-from dynamo_opensearch.core.offer.reading import Reading
+from dynamo_opensearch.core.offer.reading import Batch, Reading, ToRead
 from dynamo_opensearch.core.offer.rejects import Reject
+from dynamo_opensearch.core.offer.tally import Tally
 from dynamo_opensearch.core.opensearch.errors import ErrorSummary
 from dynamo_opensearch.core.stamps import StampRule
 
@@ -34,6 +35,21 @@ class Refresher:
             current, rejects = _documents_now(read, builder, index, stamp_us)
             yield from rejects
             yield Reading(current, stamp_us, read.began_s, index, ticket)
+
+    def fresh_batch(self, groups: Iterable[ToRead], tally: Tally) -> Batch:
+        """The groups as they are now, ready to be sent; what cannot be made into a document is counted as rejected.
+
+        Raises:
+            ServiceUnavailableError, AccessDeniedError, TableMissingError, WorkerClockError: as ``read_again``.
+        """
+        batch: Batch = []
+        for group in groups:
+            for outcome in self.read_again(group.documents, group.index, group.ticket):
+                if isinstance(outcome, Reject):
+                    tally.reject(group.ticket, outcome)
+                elif outcome.documents:
+                    batch.append(outcome)
+        return batch
 
 
 def _documents_now(

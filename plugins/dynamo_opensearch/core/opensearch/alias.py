@@ -17,9 +17,9 @@ class AliasIsIndexError(PermanentError):
 
     def __str__(self) -> str:
         return (
-            f"{self.alias!r} is an index, not an alias, so it can never be swapped. The way out: stop writers; PUT "
-            f"{self.alias}/_settings index.blocks.write: true; POST {self.alias}/_clone/{self.suggested_index}; then in "
-            f"one POST _aliases remove_index {self.alias} and add alias {self.alias} to {self.suggested_index}; "
+            f"{self.alias!r} is an index, not an alias, so it can never be swapped. The way out: stop writers; "
+            f"PUT {self.alias}/_settings index.blocks.write: true; POST {self.alias}/_clone/{self.suggested_index}; "
+            f"then in one POST _aliases remove_index {self.alias} and add alias {self.alias} to it; "
             "then start this DAG again."
         )
 
@@ -35,6 +35,20 @@ class AliasAmbiguousError(PermanentError):
         return (
             f"alias {self.alias!r} leads to {len(self.indices)} indices: {', '.join(self.indices)}. This package "
             "writes to exactly one. Remove the alias from all but the right one with POST _aliases, then start again."
+        )
+
+
+class AliasUnfitError(PermanentError):
+    """The alias has a property that changes or refuses what is written through it."""
+
+    def __init__(self, alias: str, index: str, properties: Sequence[str]) -> None:
+        super().__init__(alias, index, tuple(properties))
+        self.alias, self.index, self.properties = alias, index, tuple(properties)
+
+    def __str__(self) -> str:
+        return (
+            f"alias {self.alias!r} on {self.index!r} has {', '.join(self.properties)}, which would change or refuse "
+            "what is written through it. Add it anew without that by POST _aliases, then start again."
         )
 
 
@@ -61,16 +75,27 @@ def index_behind(cluster: PatientCluster, alias: str, index_base: str) -> str | 
     """The one index behind an alias; None when neither alias nor index of that name is there.
 
     Raises:
-        AliasIsIndexError, AliasAmbiguousError: it cannot be written to as an alias.
+        AliasIsIndexError, AliasAmbiguousError, AliasUnfitError: it cannot be written to as an alias.
     """
-    indices = sorted(_get_or_empty(cluster, f"/_alias/{alias}"))
+    found = _get_or_empty(cluster, f"/_alias/{alias}")
+    indices = sorted(found)
     if len(indices) > 1:
         raise AliasAmbiguousError(alias, indices)
     if indices:
+        _check_properties(alias, indices[0], found[indices[0]]["aliases"].get(alias, {}))
         return indices[0]
     if _get_or_empty(cluster, f"/{alias}"):
         raise AliasIsIndexError(alias, f"{index_base}-v1")
     return None
+
+
+def _check_properties(alias: str, index: str, properties: dict[str, Any]) -> None:
+    """A filter hides documents, a routing moves them, and an alias that takes no writes refuses them."""
+    unfit: list[str] = [name for name in ("filter", "index_routing", "search_routing") if name in properties]
+    if properties.get("is_write_index") is False:
+        unfit.append("is_write_index: false")
+    if unfit:
+        raise AliasUnfitError(alias, index, unfit)
 
 
 def write_alias_of(cluster: PatientCluster, index: str, alias: str) -> str:

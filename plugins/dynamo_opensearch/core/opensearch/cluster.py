@@ -12,7 +12,8 @@ from opensearchpy.serializer import JSONSerializer
 from dynamo_opensearch.core.errors import AccessDeniedError
 from dynamo_opensearch.core.opensearch.errors import SERVICE, ConnectionLostError, OpenSearchRequestError
 
-PASSING_STATUSES = frozenset({429, 502, 503, 504})
+PASSING_STATUSES = frozenset({429, 500, 502, 503, 504})
+"""A node that is being stopped answers 500 as well."""
 Json = dict[str, Any]
 
 

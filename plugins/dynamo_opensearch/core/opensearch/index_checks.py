@@ -47,8 +47,8 @@ class IndexTemplateError(PermanentError):
 
     def __str__(self) -> str:
         return (
-            f"index templates match {self.index!r}: {', '.join(self.templates)}. They would change the index behind the "
-            "mapping file's back. Narrow their index_patterns, or move what they set into the mapping file."
+            f"index templates match {self.index!r}: {', '.join(self.templates)}. They would change the index "
+            "behind the mapping file's back. Narrow their index_patterns, or move what they set into the mapping file."
         )
 
 
