@@ -14,7 +14,7 @@ RUN := $(CURDIR)/$(VENV)/bin
 UV = build/bootstrap/bin/uv
 SYNC = $(UV) pip sync --quiet --require-hashes --strict --compile-bytecode
 LOCK = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-       --no-annotate --no-header
+       --no-annotate --custom-compile-command "make lock"
 export PATH := $(RUN):$(PATH)
 
 .DEFAULT_GOAL := help

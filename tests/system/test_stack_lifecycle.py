@@ -1,7 +1,7 @@
 """Nothing is left running: after the end, after Ctrl-C halfway, after a kill of the owner or of the supervisor.
 
-Each owner is a real process of its own. It marks all that it starts by a variable in the
-environment, so that nothing which left its process tree can hide.
+Each owner is a real process of its own. What it started is found by the test's folder, in which
+all of it works, so that nothing which left the process tree can hide.
 """
 
 import os
@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -17,15 +18,15 @@ import pytest
 
 from tools.local import paths
 
-MARK = "STACK_LIFECYCLE_TEST"
 OWNER = """
 import sys, time
 from pathlib import Path
 from tools.local import airflow, ministack, opensearch, ports
 from tools.local.connections import connections
+from tools.local.lifetime import ended_in_order
 from tools.local.processes import running_together
 
-folder, with_airflow, mark = Path(sys.argv[1]), sys.argv[2] == "airflow", sys.argv[3]
+folder, with_airflow = Path(sys.argv[1]), sys.argv[2] == "airflow"
 aws = ministack.plan_launch(folder / "ministack", ports.free_port())
 search = opensearch.plan_launch(
     folder / "opensearch", ports.free_port(opensearch.HTTP_PORTS), ports.free_port(), "512m"
@@ -36,21 +37,20 @@ if with_airflow:
     settings = connections(aws, search) | {"AIRFLOW__CORE__DAGS_FOLDER": str(folder / "dags")}
     launches.append(airflow.plan_launch(folder / "airflow", ports.free_port(), settings))
 print("starting", flush=True)
-with running_together(launches) as servers:
+with ended_in_order(), running_together(launches) as servers:
     print("ready", *(server.port for server in servers), flush=True)
     time.sleep(600)
 """
 
 
 class Owner:
-    """A process that started servers, and all processes that have its mark."""
+    """A process that starts servers in a folder, and whatever works in that folder."""
 
-    def __init__(self, folder: Path, what: str) -> None:
-        self.mark = f"{folder}"
-        environment = os.environ | {MARK: self.mark, "PYTHONPATH": str(paths.ROOT)}
+    def __init__(self, folder: Path, what: str, *, through: tuple[str, ...] = ()) -> None:
+        self.mark = str(folder)
         self.process = subprocess.Popen(
-            [sys.executable, "-c", OWNER, str(folder), what, self.mark],
-            env=environment,
+            [*through, sys.executable, "-c", OWNER, self.mark, what],
+            env=os.environ | {"PYTHONPATH": str(paths.ROOT)},
             stdout=subprocess.PIPE,
             text=True,
         )
@@ -72,6 +72,13 @@ class Owner:
         except (psutil.NoSuchProcess, psutil.AccessDenied):  # ended meanwhile; not one of ours
             return False
 
+    def wait_until_working(self, processes: int, timeout_s: float = 45.0) -> None:
+        """Until it has started that many processes, their supervisors included."""
+        deadline = time.monotonic() + timeout_s
+        while len(self.family()) < processes:
+            assert time.monotonic() < deadline, f"fewer than {processes} processes"
+            time.sleep(0.05)
+
     def wait_until_alone(self, timeout_s: float = 45.0) -> list[psutil.Process]:
         """What is left of the family at the latest after that time."""
         deadline = time.monotonic() + timeout_s
@@ -80,9 +87,9 @@ class Owner:
         return left
 
 
-@pytest.fixture(params=["servers", "airflow"])
-def owner(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Owner]:
-    owner = Owner(tmp_path, request.param)
+@contextmanager
+def owning(owner: Owner) -> Iterator[Owner]:
+    """Wait for its first word; leave nothing behind even if the test fails."""
     try:
         assert owner.line() == "starting"
         yield owner
@@ -95,6 +102,12 @@ def owner(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Owner]:
         owner.process.stdout.close()
 
 
+@pytest.fixture(params=["servers", "airflow"])
+def owner(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Owner]:
+    with owning(Owner(tmp_path, request.param)) as owner:
+        yield owner
+
+
 def test_nothing_is_left_after_a_kill_of_the_owner(owner: Owner) -> None:
     assert owner.line().startswith("ready")
     assert len(owner.family()) >= 4, "two servers and their supervisors"
@@ -102,13 +115,13 @@ def test_nothing_is_left_after_a_kill_of_the_owner(owner: Owner) -> None:
     assert owner.wait_until_alone() == []
 
 
-def test_nothing_is_left_after_ctrl_c_while_the_servers_start(owner: Owner) -> None:
-    deadline = time.monotonic() + 30
-    while len(owner.family()) < 4 and time.monotonic() < deadline:
-        time.sleep(0.05)
-    owner.process.send_signal(signal.SIGINT)
-    assert owner.process.wait(45) == -signal.SIGINT
-    assert owner.family() == []
+@pytest.mark.parametrize(("what", "processes"), [("servers", 4), ("airflow", 10)])
+def test_nothing_is_left_after_ctrl_c_while_the_servers_start(what: str, processes: int, tmp_path: Path) -> None:
+    with owning(Owner(tmp_path, what)) as owner:
+        owner.wait_until_working(processes)
+        owner.process.send_signal(signal.SIGINT)
+        assert owner.process.wait(45) == -signal.SIGINT
+        assert owner.family() == []
 
 
 def test_nothing_is_left_after_ctrl_c_later(owner: Owner) -> None:
@@ -116,3 +129,21 @@ def test_nothing_is_left_after_ctrl_c_later(owner: Owner) -> None:
     owner.process.send_signal(signal.SIGINT)
     assert owner.process.wait(45) == -signal.SIGINT
     assert owner.family() == []
+
+
+def test_nothing_is_left_after_a_kill_of_the_owners_parent_as_make_is(tmp_path: Path) -> None:
+    parent = ("sh", "-c", '"$@"; exit', "sh")
+    with owning(Owner(tmp_path, "servers", through=parent)) as owner:
+        assert owner.line().startswith("ready")
+        owner.process.kill()
+        assert owner.wait_until_alone() == []
+
+
+def test_nothing_of_a_server_is_left_after_a_kill_of_its_supervisor(tmp_path: Path) -> None:
+    with owning(Owner(tmp_path, "servers")) as owner:
+        assert owner.line().startswith("ready")
+        supervisors = [process for process in owner.family() if "supervisor.py" in " ".join(process.cmdline())]
+        assert len(supervisors) == 2
+        for supervisor in supervisors:
+            supervisor.kill()
+        assert owner.wait_until_alone() == []

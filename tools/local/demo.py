@@ -19,7 +19,7 @@ from rich.progress import Progress
 from tools.local import airflow, backfill_progress, http, members, ministack, opensearch, paths, ports
 from tools.local.airflow_api import FAILED, FINISHED, AirflowApi, DagMissingError
 from tools.local.connections import aws_client, connections
-from tools.local.lifetime import ended_by_signals, only_one
+from tools.local.lifetime import ended_in_order, only_one
 from tools.local.processes import ServerError, running_together
 
 DAG_ID = "members_backfill"
@@ -44,7 +44,7 @@ class Stack:
 def main() -> int:
     """Show the backfill from nothing to a search; 0 when both sides hold the same number of items."""
     count = int(os.environ.get("DEMO_ITEMS", "100000"))
-    with ended_by_signals(), only_one(FOLDER), servers() as stack:
+    with ended_in_order(), only_one(FOLDER), servers() as stack:
         load(stack.dynamodb, count)
         succeeded = backfill(stack) and compare(stack)
         if succeeded:

@@ -1,17 +1,26 @@
 """How a command with servers begins and ends."""
 
 import fcntl
+import os
 import signal
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
+PARENT_CHECK_S = 1.0
+
 
 @contextmanager
-def ended_by_signals() -> Iterator[None]:
-    """Let SIGTERM and SIGHUP end the command as Ctrl-C does: by KeyboardInterrupt, contexts left in order."""
+def ended_in_order() -> Iterator[None]:
+    """Let SIGTERM, SIGHUP and the end of the parent (make) do what Ctrl-C does.
+
+    That is KeyboardInterrupt in the main thread, so that contexts are left in order.
+    """
     before = {number: signal.signal(number, _interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
+    threading.Thread(target=_watch_parent, args=(os.getppid(),), daemon=True).start()
     try:
         yield
     finally:
@@ -37,3 +46,9 @@ def only_one(folder: Path) -> Iterator[None]:
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
+
+
+def _watch_parent(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(PARENT_CHECK_S)
+    os.kill(os.getpid(), signal.SIGTERM)

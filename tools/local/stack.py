@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tools.local import airflow, ministack, opensearch, paths, ports
 from tools.local.connections import ACCESS_KEY, SECRET_KEY, connections
-from tools.local.lifetime import ended_by_signals, only_one
+from tools.local.lifetime import ended_in_order, only_one
 from tools.local.processes import Launch, ServerError, running_together
 
 FOLDER = paths.BUILD / "stack"
@@ -52,7 +52,7 @@ def main() -> int:
     aws = ministack.plan_launch(FOLDER / "ministack", ports.free_port())
     search = opensearch.plan_launch(FOLDER / "opensearch", ports.free_port(opensearch.HTTP_PORTS), ports.free_port())
     variables = environment(aws, search, FOLDER / "airflow")
-    with ended_by_signals(), only_one(FOLDER), running_together([aws, search]), written(variables):
+    with ended_in_order(), only_one(FOLDER), running_together([aws, search]), written(variables):
         migrate = (sys.executable, "-m", "airflow", "db", "migrate")
         subprocess.run(migrate, env=variables, check=True, stdout=subprocess.DEVNULL)
         print(f"OpenSearch {search.url}\nMiniStack  {aws.url}\n\nIn another shell: . {ENVIRONMENT_FILE}")
