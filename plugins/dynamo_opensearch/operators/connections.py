@@ -13,9 +13,11 @@ from dynamo_opensearch.core.dynamodb.scan import ScanSettings, count_items
 from dynamo_opensearch.core.dynamodb.stream_changes import StreamChanges, count_changes
 from dynamo_opensearch.core.dynamodb.table_client import TableClient
 from dynamo_opensearch.core.errors import PermanentError
+from dynamo_opensearch.core.offer.conditional import ConditionalSender
+from dynamo_opensearch.core.offer.destination import Destination
 from dynamo_opensearch.core.offer.in_flight import InFlightLimit
 from dynamo_opensearch.core.offer.refresher import Refresher
-from dynamo_opensearch.core.offer.sender import BulkSender, Destination, Sender
+from dynamo_opensearch.core.offer.sender import BulkSender, Sender
 from dynamo_opensearch.core.opensearch.alias import index_behind
 from dynamo_opensearch.core.opensearch.cluster import OpenSearchCluster
 from dynamo_opensearch.core.opensearch.index_life import count_documents
@@ -125,13 +127,14 @@ class TargetConnections:
         return self.builder if rules is None else DocumentBuilder(self.target.key, rules)
 
     def sender(self, alias: str, limit: InFlightLimit) -> Sender:
-        """What writes through ``alias`` and reports to ``limit``."""
+        """What writes through ``alias`` as the target's indexer requires, and reports to ``limit``."""
         reader = KeyedReader(self.table, self.target.key, self.clock, self.retry)
         destination = Destination(
             alias=alias, index_behind=lambda: index_behind(self.patient, alias, self.target.index_base)
         )
         refresher = Refresher(reader, self.builder_for, self.stamps)
-        return BulkSender(self.cluster, destination, refresher, limit, self.clock, self.retry)
+        kind = BulkSender if self.target.indexer_writes == "versioned" else ConditionalSender
+        return kind(self.cluster, destination, refresher, limit, self.clock, self.retry)
 
     def count_ports(self, plan: BackfillPlan) -> CountPorts:
         """How both sides of a backfill are counted in the end."""

@@ -1,0 +1,121 @@
+"""A running Airflow with this package, its servers beside it, and a target whose files a test may change."""
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from tools.local import airflow, connections, http, members, ministack, opensearch, paths, ports
+from tools.local.airflow_api import FINISHED, AirflowApi
+from tools.local.processes import Server, running_together
+
+DAG_ID = "members_backfill"
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deployment:
+    """Handles on the servers. ``include`` is the folder that Airflow reads targets and mappings from."""
+
+    airflow: AirflowApi
+    airflow_home: Path
+    dynamodb: Any
+    aws: Server
+    search: Server
+    include: Path
+
+    def start(self, **conf: object) -> str:
+        """Trigger a backfill; its run id."""
+        return self.airflow.trigger(DAG_ID, conf)
+
+    def finish(self, run_id: str, timeout_s: float = 240.0) -> str:
+        """Wait for the run's end; its state."""
+        return wait_for(lambda: _finished(self.airflow.run_state(DAG_ID, run_id)), timeout_s, "the run to end")
+
+    def tasks(self, run_id: str, task_id: str) -> list[dict[str, Any]]:
+        """The instances of one task."""
+        return [one for one in self.airflow.task_instances(DAG_ID, run_id) if one["task_id"] == task_id]
+
+    def states(self, run_id: str) -> dict[str, set[str | None]]:
+        """The states that the instances of each task are in."""
+        found: dict[str, set[str | None]] = {}
+        for one in self.airflow.task_instances(DAG_ID, run_id):
+            found.setdefault(one["task_id"], set()).add(one["state"])
+        return found
+
+    def returned(self, run_id: str, task_id: str, map_index: int = -1, key: str = "return_value") -> Any:
+        """What a task returned."""
+        path = f"/dags/{DAG_ID}/dagRuns/{run_id}/taskInstances/{task_id}/xcomEntries/{key}?map_index={map_index}"
+        value = self.airflow.call(path)["value"]
+        return json.loads(value) if isinstance(value, str) else value
+
+    def log(self, run_id: str, task_id: str) -> str:
+        """All that the instances of a task logged in their last tries."""
+        return "\n".join("\n".join(self.airflow.log_lines(one)) for one in self.tasks(run_id, task_id))
+
+    def search_call(self, path: str, method: str = "GET", body: object = None) -> Any:
+        """A plain request to OpenSearch."""
+        return http.call(f"{self.search.url}{path}", method=method, body=body)
+
+    def change_target(self, change: Callable[[str], str]) -> None:
+        """Edit the target's file; Airflow reads it when a task runs."""
+        path = self.include / "targets" / "members.yaml"
+        path.write_text(change(path.read_text()))
+
+    def forget_everything(self, items: int) -> None:
+        """A table with that many members, and no index."""
+        self.search_call("/members-*", method="DELETE")
+        if members.TABLE in self.dynamodb.list_tables()["TableNames"]:
+            self.dynamodb.delete_table(TableName=members.TABLE)
+        members.create_table(self.dynamodb)
+        members.load(self.dynamodb, members.TABLE, items)
+
+
+def _finished(state: str) -> str | None:
+    return state if state in FINISHED else None
+
+
+def wait_for(look: Callable[[], T | None], timeout_s: float, what: str) -> T:
+    """Look until there is something."""
+    deadline = time.monotonic() + timeout_s
+    while (found := look()) is None:
+        assert time.monotonic() < deadline, f"waited {timeout_s:.0f} s for {what}"
+        time.sleep(0.2)
+    return found
+
+
+@contextmanager
+def deployed(folder: Path, changes: Mapping[str, str] = {}) -> Iterator[Deployment]:
+    """Start all servers in a folder; the target's retries come after a second."""
+    include = folder / "include"
+    (include / "targets").mkdir(parents=True)
+    (include / "mappings").mkdir()
+    for name in ("targets/members.yaml", "mappings/members.json"):
+        (include / name).write_text((paths.ROOT / "include" / name).read_text())
+    aws = ministack.plan_launch(folder / "ministack", ports.free_port())
+    search = opensearch.plan_launch(
+        folder / "opensearch", ports.free_port(opensearch.HTTP_PORTS), ports.free_port(), "512m"
+    )
+    settings = {
+        **connections.connections(aws, search),
+        "DYNAMO_OPENSEARCH_INCLUDE": str(include),
+        **changes,
+    }
+    scheduler = airflow.plan_launch(folder / "airflow", ports.free_port(), settings)
+    with running_together([aws, search, scheduler]) as (aws_server, search_server, airflow_server):
+        api = AirflowApi(airflow_server.url)
+        deployment = Deployment(
+            airflow=api,
+            airflow_home=folder / "airflow",
+            dynamodb=connections.aws_client("dynamodb", aws_server.url),
+            aws=aws_server,
+            search=search_server,
+            include=include,
+        )
+        deployment.change_target(lambda text: text.replace("  owner: search", "  owner: search\n  retry_delay_s: 1"))
+        api.wait_for_dag(DAG_ID)
+        api.unpause(DAG_ID)
+        yield deployment

@@ -1,0 +1,279 @@
+"""The backfill from end to end in a running Airflow, judged by what DynamoDB and OpenSearch hold afterwards."""
+
+import json
+import os
+import signal
+import urllib.error
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from boto3.dynamodb.types import TypeDeserializer
+
+from tests.system.airflow_deployment import DAG_ID, Deployment, deployed, wait_for
+from tools.local import members
+
+ITEMS = 6_000
+
+
+@pytest.fixture(scope="module")
+def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    with deployed(tmp_path_factory.mktemp("backfill")) as started:
+        yield started
+
+
+@pytest.fixture(autouse=True)
+def fresh(deployment: Deployment) -> Iterator[None]:
+    path = deployment.include / "targets" / "members.yaml"
+    before = path.read_text()
+    deployment.forget_everything(ITEMS)
+    yield
+    path.write_text(before)
+
+
+def table_documents(dynamodb: Any) -> dict[str, Any]:
+    """Every item as the document it should be, by boto3's own deserializer."""
+    deserialize = TypeDeserializer().deserialize
+    pages = dynamodb.get_paginator("scan").paginate(TableName=members.TABLE)
+    items = ({name: deserialize(value) for name, value in item.items()} for page in pages for item in page["Items"])
+    return {item["memberId"]: plain(item) for item in items}
+
+
+def plain(value: Any) -> Any:
+    if isinstance(value, set):
+        return sorted(value)
+    if isinstance(value, dict):
+        return {name: plain(member) for name, member in value.items()}
+    return float(value) if isinstance(value, Decimal) else value
+
+
+def index_documents(deployment: Deployment, index: str = "members-live") -> dict[str, Any]:
+    """Every document of the index, with lists of tags in one order."""
+    found: dict[str, Any] = {}
+    after: list[Any] = []
+    while True:
+        body: dict[str, Any] = {"size": 5_000, "sort": ["memberId"], "query": {"match_all": {}}}
+        if after:
+            body["search_after"] = after
+        hits = deployment.search_call(f"/{index}/_search", "POST", body)["hits"]["hits"]
+        for hit in hits:
+            source = hit["_source"]
+            found[hit["_id"]] = {**source, "tags": sorted(source["tags"])}
+        if not hits:
+            return found
+        after = hits[-1]["sort"]
+
+
+def assert_both_sides_equal(deployment: Deployment) -> None:
+    assert index_documents(deployment) == table_documents(deployment.dynamodb)
+
+
+def test_backfill_fills_a_new_index_behind_the_alias_and_reports_what_the_servers_hold(deployment: Deployment) -> None:
+    run_id = deployment.start(segments=3)
+
+    assert deployment.finish(run_id) == "success"
+    assert_both_sides_equal(deployment)
+    settings = deployment.search_call("/members-v1/_settings?flat_settings=true")["members-v1"]["settings"]
+    assert settings["index.refresh_interval"] == "1s"
+    assert settings["index.number_of_replicas"] == "1"
+    assert "index.gc_deletes" not in settings
+    report = deployment.returned(run_id, "verify")
+    assert (report["scanned"], report["offered"], report["indexed"]) == (ITEMS, ITEMS, ITEMS)
+    assert (report["table_count"], report["index_count"]) == (ITEMS, ITEMS)
+    assert "both counts agree" in deployment.log(run_id, "verify")
+    events = deployment.airflow.call("/assets/events?name_pattern=members-live")["asset_events"]
+    assert [event["extra"]["indexed"] for event in events if event["source_run_id"] == run_id] == [ITEMS]
+
+
+def test_killed_copy_goes_on_where_it_was_acknowledged_and_counts_nothing_twice(deployment: Deployment) -> None:
+    limit = 100
+    deployment.change_target(lambda text: text.replace("budgets:", f"budgets:\n  scan_limit: {limit}"))
+    run_id = deployment.start(segments=2, read_units_per_s=10)
+
+    def some_way_in() -> tuple[dict[str, Any], int] | None:
+        for task in deployment.tasks(run_id, "copy"):
+            saved = deployment.airflow.state(task, "progress")
+            if saved and 5 * limit < saved["scanned"] < ITEMS / 2 - 5 * limit and task["pid"]:
+                return task, saved["scanned"]
+        return None
+
+    victim, scanned_before = wait_for(some_way_in, 60, "a copy task that is some way in")
+    documents_before = deployment.search_call("/members-v1/_stats/indexing")["_all"]["total"]["indexing"]["index_total"]
+    os.kill(victim["pid"], signal.SIGKILL)
+
+    assert documents_before >= scanned_before
+    assert deployment.finish(run_id) == "success"
+    assert_both_sides_equal(deployment)
+    tries = {task["map_index"]: task["try_number"] for task in deployment.tasks(run_id, "copy")}
+    assert tries[victim["map_index"]] == 2
+    report = deployment.returned(run_id, "verify")
+    assert (report["scanned"], report["offered"]) == (ITEMS, ITEMS)
+    assert report["indexed"] + report["stale"] == ITEMS
+    written = deployment.search_call("/members-v1/_stats/indexing")["_all"]["total"]["indexing"]["index_total"]
+    read_again = written - ITEMS
+    assert read_again < scanned_before / 2, "only what was in flight, or not saved yet, may be read again"
+    assert "goes on after" in deployment.log(run_id, "copy")
+
+
+def test_dry_run_ends_after_the_plan_and_writes_nothing(deployment: Deployment) -> None:
+    run_id = deployment.start(dry_run=True)
+
+    assert deployment.finish(run_id) == "success"
+    assert deployment.states(run_id) == {
+        "plan": {"success"},
+        "prepare_index": {"skipped"},
+        "copy": {"skipped"},
+        "restore_settings": {"skipped"},
+        "verify": {"skipped"},
+    }
+    assert f"about {ITEMS:,} items" in deployment.log(run_id, "plan")
+    assert deployment.search_call("/members-*") == {}
+
+
+def test_rejected_documents_fail_the_run_at_its_end_and_name_reasons_and_file_without_values(
+    deployment: Deployment,
+) -> None:
+    wrong = {"memberId": {"S": "wrong-1"}, "points": {"S": "not-a-number-4711"}, "tags": {"SS": ["a"]}}
+    deployment.dynamodb.put_item(TableName=members.TABLE, Item=wrong)
+
+    run_id = deployment.start()
+
+    assert deployment.finish(run_id) == "failed"
+    assert deployment.states(run_id)["copy"] == {"success"}
+    log = deployment.log(run_id, "verify")
+    assert "1 documents were refused for good" in log
+    assert "field 'points', expected integer" in log
+    assert "4711" not in log + deployment.log(run_id, "copy")
+    (file,) = (deployment.airflow_home / "reports").rglob("part-*.ndjson")
+    assert "not-a-number-4711" in file.read_text()
+    assert str(file.parent) in log
+    expected = table_documents(deployment.dynamodb)
+    del expected["wrong-1"]
+    assert index_documents(deployment) == expected
+    settings = deployment.search_call("/members-v1/_settings?flat_settings=true")["members-v1"]["settings"]
+    assert settings["index.refresh_interval"] == "1s"
+
+
+def test_copy_that_fails_for_good_puts_the_settings_back_and_the_run_is_red(deployment: Deployment) -> None:
+    deployment.change_target(
+        lambda text: text.replace("budgets:", "budgets:\n  scan_limit: 50").replace("retry_delay_s: 1", "retries: 0")
+    )
+    run_id = deployment.start(segments=1, read_units_per_s=2)
+    wait_for(lambda: deployment.states(run_id).get("copy", set()) & {"running"} or None, 60, "the copy to run")
+    wait_for(lambda: _documents(deployment) or None, 60, "the first documents")
+
+    deployment.dynamodb.delete_table(TableName=members.TABLE)
+
+    assert deployment.finish(run_id) == "failed"
+    states = deployment.states(run_id)
+    assert (states["copy"], states["restore_settings"], states["verify"]) == (
+        {"failed"},
+        {"success"},
+        {"upstream_failed"},
+    )
+    assert "table 'members' does not exist in region 'eu-central-1'" in deployment.log(run_id, "copy")
+    settings = deployment.search_call("/members-v1/_settings?flat_settings=true")["members-v1"]["settings"]
+    assert settings["index.refresh_interval"] == "1s"
+
+
+def _documents(deployment: Deployment) -> int:
+    stats = deployment.search_call("/_stats/indexing")["indices"].get("members-v1")
+    return int(stats["total"]["indexing"]["index_total"]) if stats else 0
+
+
+def test_cleared_copy_that_had_finished_begins_anew(deployment: Deployment) -> None:
+    run_id = deployment.start(segments=1)
+    assert deployment.finish(run_id) == "success"
+    assert _documents(deployment) == ITEMS
+
+    body = {"dry_run": False, "dag_run_id": run_id, "task_ids": ["copy"], "include_downstream": True}
+    deployment.airflow.call(f"/dags/{DAG_ID}/clearTaskInstances", method="POST", body=body | {"only_failed": False})
+    wait_for(lambda: deployment.airflow.run_state(DAG_ID, run_id) not in ("success", "failed") or None, 30, "the clear")
+
+    assert deployment.finish(run_id) == "success"
+    assert _documents(deployment) == 2 * ITEMS
+    assert_both_sides_equal(deployment)
+
+
+@pytest.mark.parametrize(
+    ("conf", "rule"),
+    [
+        ({"segments": 0}, "minimum"),
+        ({"segments": 2_000_000}, "maximum"),
+        ({"read_units_per_s": 0}, "minimum"),
+        ({"index": "-Bad"}, "does not match"),
+    ],
+)
+def test_parameters_out_of_bounds_are_refused_when_triggered(
+    deployment: Deployment, conf: dict[str, object], rule: str
+) -> None:
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        deployment.start(**conf)
+
+    assert refused.value.code == 400
+    assert rule in refused.value.read().decode()
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        ("table missing", "table 'members' does not exist in region 'eu-central-1'"),
+        ("wrong key", "has the key ['memberId'], the target file says ['email']"),
+        ("concrete index", "'members-live' is an index, not an alias"),
+        ("two indices", "alias 'members-live' leads to 2 indices: members-a, members-b"),
+        ("another mapping", "mapping: properties.points.type is 'long' in the index, 'integer' in the file"),
+        ("foreign index", "carries none of the aliases"),
+    ],
+)
+def test_plan_refuses_bad_input_at_once_and_leaves_everything_as_it_was(
+    deployment: Deployment, fault: str, message: str
+) -> None:
+    conf: dict[str, object] = {}
+    if fault == "table missing":
+        deployment.dynamodb.delete_table(TableName=members.TABLE)
+    elif fault == "wrong key":
+        deployment.change_target(lambda text: text.replace("key: [memberId]", "key: [email]"))
+    elif fault == "concrete index":
+        deployment.search_call("/members-live", "PUT", {})
+    elif fault == "two indices":
+        for index in ("members-a", "members-b"):
+            deployment.search_call(f"/{index}", "PUT", {"aliases": {"members-live": {}}})
+    elif fault == "another mapping":
+        body = json.loads((deployment.include / "mappings" / "members.json").read_text())
+        body["mappings"]["properties"]["points"]["type"] = "long"
+        deployment.search_call("/members-v1", "PUT", body | {"aliases": {"members-live": {}}})
+    else:
+        deployment.search_call("/members-other", "PUT", {})
+        conf["index"] = "members-other"
+    before = set(deployment.search_call("/members*"))
+
+    run_id = deployment.start(**conf)
+
+    assert deployment.finish(run_id) == "failed"
+    (plan,) = deployment.tasks(run_id, "plan")
+    assert plan["try_number"] == 1, "what a retry cannot mend is not tried again"
+    assert message in deployment.log(run_id, "plan")
+    assert set(deployment.search_call("/members*")) == before
+    assert all(_count(deployment, index) == 0 for index in before)
+
+
+def _count(deployment: Deployment, index: str) -> int:
+    return int(deployment.search_call(f"/{index}/_count")["count"])
+
+
+def test_no_key_item_or_credential_is_in_any_log(deployment: Deployment) -> None:
+    run_id = deployment.start(segments=2)
+    assert deployment.finish(run_id) == "success"
+
+    logs = Path(deployment.airflow_home / "logs").rglob("*.log")
+    text = "\n".join(path.read_text(errors="replace") for path in logs)
+
+    assert "Filling up the DagBag" in text
+    for number in (0, 1, ITEMS - 1):
+        member = members.member(number)
+        assert member["memberId"] not in text
+        assert member["email"] not in text
+    assert "Signature=" not in text
+    assert "Credential=" not in text
