@@ -89,22 +89,15 @@ def plain_value(value: AttributeValue) -> Any:
 def plain_map(attributes: Item) -> dict[str, Any]:
     """A map or a whole item, attribute by attribute.
 
-    The common kinds are told apart here rather than in ``plain_value``, for this is where a copy spends its time
-    (bench/README.md).
+    This is where a copy spends most of its time (bench/README.md): the dict is copied whole, which costs less than
+    growing one, and strings, the most common kind, are told apart here.
 
     Raises:
         AttributeValueError: a value is not typed JSON.
     """
-    plain = {}
+    plain: dict[str, Any] = dict(attributes)
     for name, value in attributes.items():
-        for kind, content in value.items():
-            if kind == "S":
-                plain[name] = content
-            else:
-                try:
-                    plain[name] = _CONVERT[kind](content)
-                except KeyError:
-                    raise AttributeValueError(kind, "no such DynamoDB type") from None
+        plain[name] = value["S"] if "S" in value else plain_value(value)
     return plain
 
 

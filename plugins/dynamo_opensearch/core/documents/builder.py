@@ -153,7 +153,9 @@ def _shape_function(rules: FieldRules, transform: Transform | None) -> Callable[
 def _choice_function(rules: FieldRules) -> Callable[[Item], Item]:
     if rules.include_fields is not None:
         included = rules.include_fields
-        return lambda item: {name: item[name] for name in included if name in item}
+        known = frozenset(included)
+        # Most items hold nothing else, and then need no copy.
+        return lambda item: item if item.keys() <= known else {name: item[name] for name in included if name in item}
     if rules.exclude_fields:
         excluded = frozenset(rules.exclude_fields)
         return lambda item: {name: value for name, value in item.items() if name not in excluded}

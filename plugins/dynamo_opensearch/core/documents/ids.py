@@ -68,7 +68,7 @@ def document_id(key_values: Sequence[AttributeValue]) -> str:
     Raises:
         AttributeValueError: a type that no DynamoDB key has.
     """
-    text = _SEPARATOR.join([key_text(value) for value in key_values])
+    text = key_text(key_values[0]) if len(key_values) == 1 else _SEPARATOR.join(map(key_text, key_values))
     if len(text) * 4 <= MAX_ID_BYTES or len(encoded := text.encode()) <= MAX_ID_BYTES:
         return text
     prefix = encoded[:_PREFIX_BYTES].decode(errors="ignore")

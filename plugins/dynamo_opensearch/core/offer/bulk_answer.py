@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 from typing import Any
 
 
@@ -46,11 +47,27 @@ def read_entry(entry: dict[str, dict[str, Any]], expected_index: str) -> Documen
     if error is None:
         if index != expected_index:
             return DocumentAnswer(Verdict.STRAYED, index, "", "")
-        return DocumentAnswer(Verdict.DELETED if verb == "delete" else Verdict.INDEXED, index, "", "")
+        return _deleted(index) if verb == "delete" else _indexed(index)
     error_type, reason = str(error.get("type", "unknown")), str(error.get("reason", ""))
     return DocumentAnswer(
         _failure(result.get("status", 0), error_type, reason, index, expected_index), index, error_type, reason
     )
+
+
+def all_indexed(answers: list[DocumentAnswer]) -> bool:
+    """Whether every document went well, which is the rule: then they need not be looked at one by one."""
+    return bool(answers) and answers[0].verdict is Verdict.INDEXED and answers.count(answers[0]) == len(answers)
+
+
+@lru_cache(maxsize=64)
+def _indexed(index: str) -> DocumentAnswer:
+    """One object for all documents that went well: making one for each cost more than reading the answer."""
+    return DocumentAnswer(Verdict.INDEXED, index, "", "")
+
+
+@lru_cache(maxsize=64)
+def _deleted(index: str) -> DocumentAnswer:
+    return DocumentAnswer(Verdict.DELETED, index, "", "")
 
 
 def _failure(status: int, error_type: str, reason: str, index: str, expected_index: str) -> Verdict:

@@ -100,7 +100,7 @@ class ConditionalSender:
             lambda part, _may_be_applied: encode_conditional(part, seen),
             offer.tally,
             offer.backoff,
-            lambda *end: ended.append(end),
+            lambda reading, documents, verdict: ended.extend((reading, one, verdict) for one in documents),
         )
         conflicts = [end for end in ended if end[2] is Verdict.STALE and offer.goes_round(*end)]
         written = [end for end in ended if end[2] is not Verdict.STALE]

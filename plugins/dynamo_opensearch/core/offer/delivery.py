@@ -9,7 +9,7 @@ from dynamo_opensearch.core.backoff import Backoff
 from dynamo_opensearch.core.clock import Clock
 from dynamo_opensearch.core.documents.builder import Document
 from dynamo_opensearch.core.errors import AccessDeniedError, ServiceUnavailableError
-from dynamo_opensearch.core.offer.bulk_answer import DocumentAnswer, Verdict, read_entry
+from dynamo_opensearch.core.offer.bulk_answer import DocumentAnswer, Verdict, all_indexed, read_entry
 from dynamo_opensearch.core.offer.bulk_request import ANSWER_FIELDS
 from dynamo_opensearch.core.offer.destination import BulkAnswerError, Destination
 from dynamo_opensearch.core.offer.in_flight import InFlightLimit
@@ -35,8 +35,8 @@ _MAYBE_APPLIED = frozenset({500, 502, 504})
 Encode = Callable[[Batch, bool], bytes]
 """The body for a batch; the flag says that an earlier request with these documents may have been carried out."""
 
-OnEnd = Callable[[Reading, Document, Verdict], None]
-"""Told of each document that is INDEXED, DELETED or STALE."""
+OnEnd = Callable[[Reading, list[Document], Verdict], None]
+"""Told of the documents that are INDEXED, DELETED or STALE."""
 
 
 @dataclass(slots=True)
@@ -149,10 +149,13 @@ class Delivery:
         left = _Unsettled()
         position = 0
         for reading in work.batch:
+            mine = answers[position : position + len(reading.documents)]
+            position += len(mine)
+            if all_indexed(mine):
+                on_end(reading, reading.documents, Verdict.INDEXED)
+                continue
             again: list[Document] = []
-            for document in reading.documents:
-                answer = answers[position]
-                position += 1
+            for document, answer in zip(reading.documents, mine, strict=True):
                 verdict = answer.verdict
                 if verdict is Verdict.BUSY or verdict is Verdict.NO_INDEX:
                     again.append(document)
@@ -165,7 +168,7 @@ class Delivery:
                 elif verdict is Verdict.DENIED:
                     raise AccessDeniedError(SERVICE, "bulk writes", answer.index, answer.error_type)
                 else:
-                    on_end(reading, document, verdict)
+                    on_end(reading, [document], verdict)
             if again:
                 left.busy.append(reading.with_documents(again))
         return left

@@ -53,8 +53,8 @@ class BulkSender:
         backoff = Backoff(self._retry, self._clock)
         left = batch
 
-        def on_end(reading: Reading, _document: Document, verdict: Verdict) -> None:
-            tally.end(reading.ticket, verdict)
+        def on_end(reading: Reading, documents: list[Document], verdict: Verdict) -> None:
+            tally.end(reading.ticket, verdict, len(documents))
 
         while left:
             to_read = self._delivery.deliver(left, _encode, tally, backoff, on_end)
