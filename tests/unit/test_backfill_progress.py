@@ -54,6 +54,17 @@ def test_lines_are_some_seconds_apart(capsys: pytest.CaptureFixture[str]) -> Non
     assert len(capsys.readouterr().out.splitlines()) == 2
 
 
+def test_the_end_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
+    with PlainView() as view:
+        view.show(gather([(kept(100), "running")], 5.0))
+        for elapsed_s in (6.0, 7.0, 20.0):
+            view.show(gather([(kept(1_000), "success")], elapsed_s))
+    assert [line.split(";")[1] for line in capsys.readouterr().out.splitlines()] == [
+        " 0 of 1 tasks done",
+        " 1 of 1 tasks done",
+    ]
+
+
 def test_bars_show_each_task_and_all_of_them() -> None:
     out = io.StringIO()
     with BarsView(Console(file=out, force_terminal=True, width=120)) as view:

@@ -75,6 +75,11 @@ class BackfillProgress:
         return sum(task.expected for task in self.tasks)
 
     @property
+    def is_done(self) -> bool:
+        """Whether every mapped task has succeeded; the run goes on with refresh and counts."""
+        return bool(self.tasks) and all(task.state == "success" for task in self.tasks)
+
+    @property
     def items_per_s(self) -> float:
         """The average rate so far."""
         return self.scanned / self.elapsed_s if self.elapsed_s > 0 else 0.0
@@ -111,6 +116,7 @@ class PlainView:
 
     def __init__(self) -> None:
         self._next_s = 0.0
+        self._was_done = False
 
     def __enter__(self) -> Self:
         return self
@@ -119,9 +125,11 @@ class PlainView:
         """Nothing to put back."""
 
     def show(self, progress: BackfillProgress) -> None:
-        """Print a line, unless one was printed just now."""
-        if progress.expected and progress.elapsed_s >= self._next_s:
+        """Print a line, unless one was printed just now; one at the end, and none after it."""
+        is_due = progress.is_done or progress.elapsed_s >= self._next_s
+        if progress.expected and is_due and not self._was_done:
             self._next_s = progress.elapsed_s + PLAIN_LINE_EVERY_S
+            self._was_done = progress.is_done
             print(f"  {progress.line()}", flush=True)
 
 

@@ -105,20 +105,50 @@ def backfill(stack: Stack) -> bool:
 
 
 def watch(api: AirflowApi, run_id: str) -> str:
-    """Show the mapped tasks' progress until the run has ended; its state."""
-    first_seen: float | None = None
+    """Show what runs, and the mapped tasks' progress, until the run has ended; its state."""
+    clock = Stopwatch()
+    shown: set[str] = set()
     with backfill_progress.view_for(console) as view:
         while True:
             state = api.run_state(DAG_ID, run_id)
-            mapped = [task for task in api.task_instances(DAG_ID, run_id) if task["map_index"] >= 0]
+            tasks = api.task_instances(DAG_ID, run_id)
+            mapped = [task for task in tasks if task["map_index"] >= 0]
             kept = [(api.state(task, "progress"), task["state"] or "waiting") for task in mapped]
-            if first_seen is None and any(value for value, _ in kept):
-                first_seen = time.monotonic() - POLL_S
-            elapsed_s = 0.0 if first_seen is None else time.monotonic() - first_seen
-            view.show(backfill_progress.gather(kept, elapsed_s))
+            if any(value for value, _ in kept):
+                clock.start()
+            if kept and all(task_state == "success" for _, task_state in kept):
+                clock.stop()
+            view.show(backfill_progress.gather(kept, clock.seconds))
+            begun = {task["task_id"] for task in tasks if task["start_date"]}
+            for task_id in sorted(begun - shown):
+                console.print(f"  task {task_id}")
+            shown |= begun
             if state in FINISHED:
                 return state
             time.sleep(POLL_S)
+
+
+class Stopwatch:
+    """Seconds from its first start to its first stop. Started by a poll, so half a poll's time is added."""
+
+    def __init__(self) -> None:
+        self._started: float | None = None
+        self._stopped: float | None = None
+
+    def start(self) -> None:
+        """Begin to count, if it has not begun."""
+        self._started = self._started or time.monotonic() - POLL_S / 2
+
+    def stop(self) -> None:
+        """Stop counting, if it has not stopped."""
+        self._stopped = self._stopped or time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        """What it has counted so far."""
+        if self._started is None:
+            return 0.0
+        return (self._stopped or time.monotonic()) - self._started
 
 
 def print_failures(api: AirflowApi, run_id: str) -> None:
