@@ -32,6 +32,9 @@ from dynamo_opensearch.core.targets.model import Target
 from dynamo_opensearch.hooks.dynamodb import DynamoDbTableHook
 from dynamo_opensearch.hooks.opensearch import OpenSearchHook
 
+MOST_COUNTING_SEGMENTS = 64
+"""Segments of the scan that counts a table: enough for its few readers, whatever the copy was divided into."""
+
 
 class UnknownTargetError(PermanentError):
     """A task names a target that has no file any more."""
@@ -140,7 +143,7 @@ class TargetConnections:
         """How both sides of a backfill are counted in the end."""
         arn = plan.stream_arn
         return CountPorts(
-            count_table=lambda: self._count_table(plan.total_segments),
+            count_table=lambda: self._count_table(min(plan.total_segments, MOST_COUNTING_SEGMENTS)),
             count_index=lambda: count_documents(self.patient, plan.index),
             count_changes=None if arn is None else lambda: self._count_changes(arn, plan.began_us),
             clock=self.clock,

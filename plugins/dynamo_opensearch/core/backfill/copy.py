@@ -26,6 +26,7 @@ from dynamo_opensearch.core.stamps import StampRule
 log = logging.getLogger(__name__)
 
 _LOG_EVERY_S = 10.0
+_COLLECT_EVERY_S = 5.0
 
 
 class AliasMovedError(PermanentError):
@@ -91,12 +92,17 @@ def copy_segments(settings: CopySettings, ports: CopyPorts, identity: CopyIdenti
 
 @contextmanager
 def _collector_paused() -> Iterator[None]:
-    """Without the cyclic collector, which would walk every page's dicts again and again; pages hold no cycles."""
+    """Without the automatic collector, which would walk every page's dicts again and again; pages hold no cycles.
+
+    What libraries leave behind is collected every ``_COLLECT_EVERY_S``; what was there before is not looked at.
+    """
     was_enabled = gc.isenabled()
     gc.disable()
+    gc.freeze()
     try:
         yield
     finally:
+        gc.unfreeze()
         if was_enabled:
             gc.enable()
 
@@ -107,7 +113,7 @@ class _Copier:
     ) -> None:
         self._settings, self._ports, self._identity, self._progress = settings, ports, identity, progress
         self._ledger = Ledger()
-        self._began_s = self._saved_s = self._logged_s = ports.clock.monotonic_s()
+        self._began_s = self._saved_s = self._logged_s = self._collected_s = ports.clock.monotonic_s()
         self._scanned_before = progress.report.scanned
         self._throttled_before = ports.table.throttled
 
@@ -167,6 +173,7 @@ class _Copier:
         )
         self._write_progress()
         self._log_sometimes()
+        self._collect_sometimes()
         if acknowledged.report.offer.strayed:
             raise AliasMovedError(self._settings.alias, self._settings.index, acknowledged.report.offer.strayed)
 
@@ -187,6 +194,11 @@ class _Copier:
 
     def _write_progress(self) -> None:
         self._ports.store.save(self._progress.to_json(self._identity, self._settings.items_estimated))
+
+    def _collect_sometimes(self) -> None:
+        if self._saved_s - self._collected_s >= _COLLECT_EVERY_S:
+            self._collected_s = self._saved_s
+            gc.collect()
 
     def _log_sometimes(self) -> None:
         if self._saved_s - self._logged_s < _LOG_EVERY_S:

@@ -6,6 +6,7 @@ from typing import Any, Self
 from dynamo_opensearch.core.backfill.planning import BackfillPlan
 from dynamo_opensearch.core.documents.builder import DocumentBuilder
 from dynamo_opensearch.core.errors import PassingError
+from dynamo_opensearch.core.opensearch.alias import index_behind
 from dynamo_opensearch.core.opensearch.index_life import NewIndex, create_index, loosen_settings, restore_settings
 from dynamo_opensearch.core.opensearch.index_state import read_index
 from dynamo_opensearch.core.opensearch.mapping_file import MappingFile
@@ -50,6 +51,7 @@ def prepare_index(
 
     Raises:
         MappingRefusedError: OpenSearch does not take the mapping file.
+        AliasIsIndexError, AliasAmbiguousError: since the plan, the alias's name has been taken.
         OpenSearchRequestError: another run has made an index of that name since the plan.
     """
     if plan.creates_index:
@@ -59,6 +61,7 @@ def prepare_index(
                 index=plan.index, alias=plan.write_alias, mapping=mapping, note=_note(plan, mapping, builder, run_id)
             ),
         )
+        index_behind(cluster, plan.write_alias, plan.index)  # another run may have been faster since the plan
     else:
         state = read_index(cluster, plan.index)
     has_readers = not plan.creates_index and not plan.write_alias.endswith("-next")

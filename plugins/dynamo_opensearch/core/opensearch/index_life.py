@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dynamo_opensearch.core.errors import PassingError
+from dynamo_opensearch.core.opensearch.alias import AliasIsIndexError
 from dynamo_opensearch.core.opensearch.errors import OpenSearchRequestError
 from dynamo_opensearch.core.opensearch.index_checks import MappingRefusedError
 from dynamo_opensearch.core.opensearch.index_state import META_KEY, IndexState, read_index
@@ -44,6 +45,7 @@ def create_index(cluster: PatientCluster, new: NewIndex) -> IndexState:
 
     Raises:
         MappingRefusedError: OpenSearch does not take the mapping file.
+        AliasIsIndexError: since the plan, an index has come to be that has the alias's name.
         OpenSearchRequestError: an index of that name is there that another run made.
     """
     body = {
@@ -57,6 +59,8 @@ def create_index(cluster: PatientCluster, new: NewIndex) -> IndexState:
     try:
         cluster.request("PUT", f"/{new.index}", body=body)
     except OpenSearchRequestError as error:
+        if error.error_type == "invalid_alias_name_exception":
+            raise AliasIsIndexError(new.alias, new.index) from error
         if error.error_type != "resource_already_exists_exception":
             raise MappingRefusedError(new.mapping.file, error.error_type, error.reason) from error
         state = read_index(cluster, new.index)
