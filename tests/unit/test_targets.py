@@ -1,0 +1,152 @@
+"""Target files: every mistake told at once, at the cost of that file alone."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from dynamo_opensearch.core.targets.loading import LoadedTargets, TargetFilesError, load_targets
+from dynamo_opensearch.core.targets.model import Target, UnknownEnvironmentError
+from tools import target_schema
+
+ROOT = Path(__file__).parents[2]
+GOOD: dict[str, Any] = {
+    "name": "good",
+    "table": "good",
+    "key": ["id"],
+    "alias": "good-live",
+    "mapping": "members.json",
+    "indexer_writes": "versioned",
+    "environments": {"local": {}},
+}
+TEN_MISTAKES: dict[str, Any] = {
+    "name": "Bad Name",
+    "table": "x",
+    "key": ["a", "b", "c"],
+    "alias": "bad-next",
+    "mapping": "members.json",
+    "indexer_writes": "sometimes",
+    "documents": {"include_fields": [], "renames": {"a": ""}, "filter": {"all": [{"attribute": "a"}]}},
+    "budgets": {"segments": 0, "max_rejects": -1, "speed": 9},
+    "environments": {"local": {"stream_rounding_s": 60, "margin_s": 6}},
+    "color": "red",
+}
+
+
+@pytest.fixture
+def include(tmp_path: Path) -> Path:
+    shutil.copytree(ROOT / "include" / "mappings", tmp_path / "mappings")
+    (tmp_path / "targets").mkdir()
+    return tmp_path
+
+
+def write(include: Path, file: str, content: object) -> None:
+    text = content if isinstance(content, str) else yaml.safe_dump(content)
+    (include / "targets" / file).write_text(text)
+
+
+def fields(loaded: LoadedTargets, file: str) -> set[str]:
+    return {problem.field for problem in loaded.problems if problem.file == file}
+
+
+def test_the_projects_own_targets_have_no_mistakes() -> None:
+    loaded = load_targets(ROOT / "include")
+    assert loaded.problems == ()
+    assert set(loaded.targets) == {"members", "orders"}
+
+
+def test_ten_mistakes_are_listed_at_once_and_the_other_files_are_not_affected(include: Path) -> None:
+    write(include, "bad.yaml", TEN_MISTAKES)
+    write(include, "good.yaml", GOOD)
+    loaded = load_targets(include)
+    assert set(loaded.targets) == {"good"}
+    assert fields(loaded, "bad.yaml") >= {
+        "name",
+        "table",
+        "key",
+        "alias",
+        "indexer_writes",
+        "documents.include_fields",
+        "documents.renames.a",
+        "documents.filter.all.0",
+        "budgets.segments",
+        "budgets.max_rejects",
+        "budgets.speed",
+        "environments.local",
+        "color",
+    }
+    text = str(TargetFilesError(loaded.problems))
+    assert f"{len(loaded.problems)} mistakes in 1 target files" in text
+    assert (
+        "bad.yaml: environments.local: Value error, margin_s must be at least stream_rounding_s + 5 (= 65), got 6"
+        in text
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "field", "rule"),
+    [
+        ("name: [unclosed", "(file)", "cannot be read as YAML"),
+        ("- a list", "(file)", "must be a YAML mapping"),
+        ("", "(file)", "must be a YAML mapping"),
+        ({**GOOD, "mapping": "absent.json"}, "mapping", "is not there"),
+        ({**GOOD, "mapping": "broken.json"}, "mapping", "is not JSON: line 1, column"),
+        ({**GOOD, "documents": {"routing": "tenant"}}, "(file)", "routing must be one of the key attributes ['id']"),
+        ({**GOOD, "key": ["id", "id"]}, "(file)", "key names one attribute twice"),
+        ({**GOOD, "environments": {}}, "environments", "at least 1 item"),
+        ({name: value for name, value in GOOD.items() if name != "indexer_writes"}, "indexer_writes", "Field required"),
+    ],
+)
+def test_a_mistake_names_its_file_its_field_and_the_rule(include: Path, content: object, field: str, rule: str) -> None:
+    (include / "mappings" / "broken.json").write_text("{not json")
+    write(include, "bad.yaml", content)
+    write(include, "good.yaml", GOOD)
+    loaded = load_targets(include)
+    (problem,) = loaded.problems
+    assert (problem.file, problem.field) == ("bad.yaml", field)
+    assert rule in problem.rule
+    assert set(loaded.targets) == {"good"}
+
+
+def test_a_second_file_may_take_neither_name_nor_alias(include: Path) -> None:
+    write(include, "1.yaml", GOOD)
+    write(include, "2.yaml", GOOD | {"alias": "other-live"})
+    write(include, "3.yaml", GOOD | {"name": "other"})
+    loaded = load_targets(include)
+    assert [(one.file, one.field) for one in loaded.problems] == [("2.yaml", "name"), ("3.yaml", "alias")]
+    assert set(loaded.targets) == {"good"}
+
+
+def test_fifty_targets_load_together(include: Path) -> None:
+    for number in range(50):
+        write(include, f"{number}.yaml", GOOD | {"name": f"t{number}", "alias": f"t{number}-live"})
+    loaded = load_targets(include)
+    assert (len(loaded.targets), loaded.problems) == (50, ())
+
+
+def test_an_environment_has_its_own_table_and_alias() -> None:
+    target = Target.model_validate(
+        GOOD | {"environments": {"local": {}, "prod": {"table": "big", "alias": "big-live"}}}
+    )
+    assert (target.in_environment("prod").table, target.in_environment("prod").index_base) == ("big", "big")
+    assert (target.in_environment("local").table, target.index_base) == ("good", "good")
+
+
+def test_an_unknown_environment_names_those_that_there_are() -> None:
+    with pytest.raises(UnknownEnvironmentError, match="no environment 'prod', only local"):
+        Target.model_validate(GOOD).in_environment("prod")
+
+
+def test_the_published_schema_is_not_stale() -> None:
+    published = (ROOT / "docs" / "target.schema.json").read_text()
+    assert published == target_schema.schema_text(), "run: python -m tools.target_schema"
+
+
+def test_the_schema_tells_every_field_what_it_is_for() -> None:
+    schema = json.loads(target_schema.schema_text())
+    objects = [schema, *schema["$defs"].values()]
+    rules = [pair for one in objects for pair in one.get("properties", {}).items()]
+    assert [name for name, rule in rules if "description" not in rule and "$ref" not in rule] == []
