@@ -1,5 +1,6 @@
 """Each local server answers a real call, comes back after a kill, and is heard on loopback only."""
 
+import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -106,14 +107,20 @@ def test_a_server_that_ends_at_once_is_an_error_with_its_log(tmp_path: Path) -> 
 
 
 def test_a_server_that_never_gets_ready_is_an_error_and_is_stopped(tmp_path: Path) -> None:
+    asked: list[int] = []
+
+    def never(pid: int) -> bool:
+        asked.append(pid)
+        return False
+
     launch = Launch(
         title="slow",
         folder=tmp_path,
-        command=("sh", "-c", "echo $$ > pid; exec sleep 600"),
+        command=(sys.executable, "-c", "import time; time.sleep(600)"),
         ports=(),
-        is_ready=lambda _pid: False,
+        is_ready=never,
         start_timeout_s=0.5,
     )
     with pytest.raises(ServerError, match="slow was not ready after"), running(launch):
         pytest.fail("it did not get ready")
-    assert not psutil.pid_exists(int((tmp_path / "pid").read_text()))
+    assert not psutil.pid_exists(asked[0])

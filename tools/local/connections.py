@@ -57,5 +57,6 @@ def aws_client(service: str, url: str) -> Any:
         region_name=ministack.REGION,
         aws_access_key_id=ACCESS_KEY,
         aws_secret_access_key=SECRET_KEY,
-        config=Config(parameter_validation=False, max_pool_connections=20),
+        # No proxies: straight to the loopback address, whatever the shell names.
+        config=Config(parameter_validation=False, max_pool_connections=20, proxies={}),
     )

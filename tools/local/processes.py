@@ -45,7 +45,7 @@ class Launch:
     ports: tuple[int, ...]
     is_ready: Callable[[int], bool]
     environment: Mapping[str, str] = field(default_factory=dict)
-    start_timeout_s: float = 60.0
+    start_timeout_s: float = 120.0
     stop_timeout_s: float = 15.0
 
     @property
