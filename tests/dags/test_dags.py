@@ -1,0 +1,276 @@
+"""The DAGs as Airflow reads them: ids, order, parameters and documentation."""
+
+import copy
+import runpy
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3.session
+import opensearchpy
+import pytest
+from airflow.dag_processing.dagbag import DagBag
+from airflow.sdk import DAG
+from airflow.sdk.exceptions import ParamValidationError
+
+ROOT = Path(__file__).resolve().parents[2]
+HEADINGS = [
+    "What it is for",
+    "When it runs",
+    "Parameters",
+    "What it locks",
+    "When it fails",
+    "How to undo it",
+]
+
+
+@pytest.fixture(scope="module")
+def bag() -> DagBag:
+    return DagBag(str(ROOT / "dags"))
+
+
+@pytest.fixture(scope="module")
+def backfill(bag: DagBag) -> DAG:
+    dag: DAG = bag.dags["members_backfill"]
+    return dag
+
+
+def every_dag(file: Path) -> Iterator[DAG]:
+    """What a DAG file makes, read by no more than Python."""
+    found = {id(value): value for value in runpy.run_path(str(file)).values() if isinstance(value, DAG)}
+    return iter(found.values())
+
+
+def test_all_files_are_imported_without_an_error(bag: DagBag) -> None:
+    assert bag.import_errors == {}
+
+
+def test_the_dags_are_those_that_others_rely_on_and_the_hidden_sample_has_none(bag: DagBag) -> None:
+    assert set(bag.dags) == {"members_backfill"}
+
+
+def test_one_run_at_a_time_and_none_for_the_past(bag: DagBag) -> None:
+    for dag in bag.dags.values():
+        assert dag.max_active_runs == 1
+        assert dag.catchup is False
+
+
+def test_a_dag_that_runs_by_hand_has_no_schedule_and_refuses_scheduled_runs(backfill: DAG) -> None:
+    assert not backfill.schedule
+    assert {one.value for one in backfill.allowed_run_types or ()} == {
+        "manual",
+        "operator_triggered",
+        "asset_triggered",
+    }
+
+
+def test_every_dag_is_documented_under_the_same_headings(bag: DagBag) -> None:
+    for dag in bag.dags.values():
+        lines = (dag.doc_md or "").splitlines()
+        assert [line.removeprefix("### ") for line in lines if line.startswith("### ")] == HEADINGS
+
+
+def test_every_dag_has_an_owner_tags_and_retries(bag: DagBag) -> None:
+    for dag in bag.dags.values():
+        assert "dynamo-opensearch" in dag.tags
+        for task in dag.tasks:
+            assert task.owner == "search"
+            assert task.retries is not None
+            assert task.retries > 0
+            assert task.execution_timeout is not None
+
+
+def test_the_order_of_a_backfill(backfill: DAG) -> None:
+    upstream = {task.task_id: task.upstream_task_ids for task in backfill.tasks}
+    assert upstream == {
+        "plan": set(),
+        "prepare_index": {"plan"},
+        "copy": {"plan", "prepare_index"},
+        "restore_settings": {"prepare_index", "copy"},
+        "verify": {"plan", "copy", "restore_settings"},
+    }
+
+
+def test_verify_is_a_leaf_so_that_its_failure_fails_the_run(backfill: DAG) -> None:
+    assert [task.task_id for task in backfill.leaves] == ["verify"]
+
+
+def test_restoring_the_settings_is_the_teardown_of_preparing_and_hides_no_failure(backfill: DAG) -> None:
+    restore = backfill.get_task("restore_settings")
+    assert restore.is_teardown
+    assert not restore.on_failure_fail_dagrun
+    assert backfill.get_task("prepare_index").is_setup
+
+
+def test_segments_are_mapped_and_few_at_a_time(backfill: DAG) -> None:
+    copy = backfill.get_task("copy")
+    assert copy.is_mapped
+    assert copy.max_active_tis_per_dagrun == 2
+
+
+def validated(dag: DAG, name: str, value: Any) -> Any:
+    """What a run would get; the DAG itself stays as it is."""
+    return copy.deepcopy(dag.params.get_param(name)).resolve(value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("segments", 0),
+        ("segments", -1),
+        ("segments", 2_000_000),
+        ("segments", 1.5),
+        ("segments", "many"),
+        ("read_units_per_s", 0),
+        ("read_units_per_s", "fast"),
+        ("index", ""),
+        ("index", "Members"),
+        ("index", "../members"),
+        ("index", "*"),
+        ("dry_run", "yes"),
+        ("dry_run", None),
+    ],
+)
+def test_a_parameter_out_of_bounds_is_refused(backfill: DAG, name: str, value: Any) -> None:
+    with pytest.raises(ParamValidationError):
+        validated(backfill, name, value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("segments", None),
+        ("segments", 1),
+        ("segments", 1_000_000),
+        ("read_units_per_s", None),
+        ("read_units_per_s", 0.5),
+        ("index", None),
+        ("index", "members-v2"),
+        ("dry_run", True),
+    ],
+)
+def test_a_parameter_within_its_bounds_is_taken(backfill: DAG, name: str, value: Any) -> None:
+    assert validated(backfill, name, value) == value
+
+
+def test_every_parameter_has_a_type_and_a_description(bag: DagBag) -> None:
+    for dag in bag.dags.values():
+        for name in dag.params:
+            param = dag.params.get_param(name)
+            assert param.schema["type"], name
+            assert param.description, name
+
+
+def test_a_run_writes_unless_it_is_asked_for_a_dry_run(backfill: DAG) -> None:
+    assert {name: backfill.params[name] for name in backfill.params} == {
+        "segments": None,
+        "read_units_per_s": None,
+        "index": None,
+        "dry_run": False,
+    }
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "dags").glob("*.py")), ids=lambda path: path.name)
+def test_reading_a_dag_file_connects_to_nothing(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        pytest.fail("a client or a connection at import")
+
+    monkeypatch.setattr(boto3.session.Session, "client", refuse)
+    monkeypatch.setattr(opensearchpy.OpenSearch, "__init__", refuse)
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    runpy.run_path(str(file))
+
+
+def write_targets(include: Path, *names: str, mapping: str = "members.json") -> None:
+    text = (ROOT / "include" / "targets" / "members.yaml").read_text()
+    (include / "targets").mkdir(parents=True, exist_ok=True)
+    (include / "mappings").mkdir(exist_ok=True)
+    (include / "mappings" / mapping).write_bytes((ROOT / "include" / "mappings" / "members.json").read_bytes())
+    for name in names:
+        written = text.replace("name: members", f"name: {name}").replace("members-live", f"{name}-live")
+        (include / "targets" / f"{name}.yaml").write_text(written)
+
+
+@pytest.fixture
+def include(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("DYNAMO_OPENSEARCH_INCLUDE", str(tmp_path))
+    return tmp_path
+
+
+def test_a_broken_file_costs_only_its_own_dags_and_every_mistake_is_listed(include: Path) -> None:
+    write_targets(include, "first", "second", "third")
+    (include / "targets" / "second.yaml").write_text("name: Second\nsegments: 1\ntable: [\n")
+    broken = (include / "targets" / "third.yaml").read_text()
+    broken = broken.replace("key: [memberId]", "key: []").replace("indexer_writes: versioned", "indexer_writes: maybe")
+    (include / "targets" / "third.yaml").write_text(broken + "colour: blue\n")
+    bag = DagBag(str(ROOT / "dags"))
+    assert set(bag.dags) == {"first_backfill"}
+    ((file, error),) = bag.import_errors.items()
+    assert Path(file).name == "target_errors.py"
+    text = str(error)
+    for part in ("second.yaml: (file)", "third.yaml: key", "third.yaml: indexer_writes", "third.yaml: colour"):
+        assert part in text
+
+
+def test_a_missing_include_folder_is_one_import_error_that_says_what_to_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DYNAMO_OPENSEARCH_INCLUDE", str(tmp_path / "nowhere"))
+    bag = DagBag(str(ROOT / "dags"))
+    assert bag.dags == {}
+    ((file, error),) = bag.import_errors.items()
+    assert Path(file).name == "target_errors.py"
+    assert "DYNAMO_OPENSEARCH_INCLUDE" in str(error)
+
+
+def test_fifty_targets_are_read_in_under_five_seconds(include: Path) -> None:
+    names = [f"target_{number:02}" for number in range(50)]
+    write_targets(include, *names)
+    began = time.monotonic()
+    dags = list(every_dag(ROOT / "dags" / "backfill.py"))
+    seconds = time.monotonic() - began
+    assert {dag.dag_id for dag in dags} == {f"{name}_backfill" for name in names}
+    assert seconds < 5, f"{seconds:.1f} s"
+
+
+def test_a_hidden_target_has_dags_once_it_is_enabled(include: Path) -> None:
+    (include / "targets").mkdir()
+    (include / "mappings").mkdir()
+    (include / "mappings" / "orders.json").write_bytes((ROOT / "include" / "mappings" / "orders.json").read_bytes())
+    hidden = (ROOT / "include" / "targets" / "orders.yaml").read_text()
+    for text, expected in ((hidden, []), (hidden.replace("enabled: false", "enabled: true"), ["orders_backfill"])):
+        (include / "targets" / "orders.yaml").write_text(text)
+        assert [dag.dag_id for dag in every_dag(ROOT / "dags" / "backfill.py")] == expected
+
+
+WITHOUT_AIRFLOW = """
+import importlib, pkgutil, sys
+
+class Blocked:
+    def find_spec(self, name, path=None, target=None):
+        if name == "airflow" or name.startswith("airflow."):
+            raise ImportError(f"{name} is blocked")
+
+sys.meta_path.insert(0, Blocked())
+import dynamo_opensearch.core as core
+names = [one.name for one in pkgutil.walk_packages(core.__path__, core.__name__ + ".")]
+for name in names:
+    importlib.import_module(name)
+print(len(names))
+"""
+
+
+def test_the_core_is_imported_where_there_is_no_airflow() -> None:
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", WITHOUT_AIRFLOW],
+        env={"PYTHONPATH": str(ROOT / "plugins")},
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) > 40
