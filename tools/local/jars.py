@@ -22,8 +22,6 @@ LOCK = Path(__file__).with_name("jars.lock")
 DOWNLOADS_AT_ONCE = 8
 TRIES = 5
 LONGEST_PAUSE_S = 8.0
-CHECKED = ".checked"
-"""Names the file that says for which lock the folder's jars were checked, and their sizes."""
 
 
 @dataclass(frozen=True, kw_only=True)
