@@ -3,11 +3,13 @@
 import json
 import os
 import signal
+import threading
+import time
 import urllib.error
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pytest
 from boto3.dynamodb.types import TypeDeserializer
@@ -195,6 +197,67 @@ def test_cleared_copy_that_had_finished_begins_anew(deployment: Deployment) -> N
     assert deployment.finish(run_id) == "success"
     assert _documents(deployment) == 2 * ITEMS
     assert_both_sides_equal(deployment)
+
+
+class Writer:
+    """Creates and deletes members of its own while something else goes on."""
+
+    def __init__(self, dynamodb: Any) -> None:
+        self._dynamodb = dynamodb
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._write)
+        self.created: list[str] = []
+        self.began_s = self.ended_s = 0.0
+
+    def _write(self) -> None:
+        self.began_s = time.monotonic()
+        while not self._stop.is_set():
+            number = ITEMS + len(self.created)
+            item = members.typed(members.member(number))
+            self._dynamodb.put_item(TableName=members.TABLE, Item=item)
+            self.created.append(item["memberId"]["S"])
+            time.sleep(0.02)
+        self.ended_s = time.monotonic()
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+
+def test_difference_on_a_table_that_is_being_written_is_reported_and_does_not_fail_the_run(
+    deployment: Deployment,
+) -> None:
+    with Writer(deployment.dynamodb) as writer:
+        run_id = deployment.start(segments=2)
+        state = deployment.finish(run_id)
+
+    assert state == "success"
+    assert len(writer.created) / (writer.ended_s - writer.began_s) > 10, "the writer has to keep writing all the time"
+    report = deployment.returned(run_id, "verify")
+    assert report["table_count"] > report["index_count"] >= ITEMS
+    assert any("the stream has" in sign and "inserted" in sign for sign in report["in_motion"])
+    assert "being written meanwhile" in deployment.log(run_id, "verify")
+    table, index = table_documents(deployment.dynamodb), index_documents(deployment)
+    assert {key: table[key] for key in index} == index
+    assert table.keys() - index.keys() <= set(writer.created)
+
+
+def test_orphans_on_a_quiet_table_fail_the_run_with_the_numbers_and_the_next_step(deployment: Deployment) -> None:
+    assert deployment.finish(deployment.start()) == "success"
+    orphan = members.member(1) | {"memberId": "orphan-1"}
+    body = json.loads(json.dumps(plain(orphan)))
+    deployment.search_call("/members-live/_doc/orphan-1?refresh=true", "PUT", body)
+    run_id = deployment.start()
+
+    assert deployment.finish(run_id) == "failed"
+    log = deployment.log(run_id, "verify")
+    assert f"holds {ITEMS + 1} documents, the table {ITEMS} items that belong" in log
+    assert "1 documents more" in log
+    assert "reconciliation" in log
 
 
 @pytest.mark.parametrize(
