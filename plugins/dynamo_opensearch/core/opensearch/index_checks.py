@@ -24,7 +24,10 @@ class IndexUnfitError(PermanentError):
 
     def __str__(self) -> str:
         lines = "\n".join(f"  - {problem}" for problem in self.problems)
-        return f"index {self.index!r} cannot be filled, nothing was written. Problems: {len(self.problems)}\n{lines}"
+        return (
+            f"index {self.index!r} cannot be filled, nothing was written. Problems: {len(self.problems)}\n{lines}\n"
+            "Correct the mapping file or the index, or rebuild into a new index, then start again."
+        )
 
 
 class MappingRefusedError(PermanentError):
