@@ -4,12 +4,10 @@ Standard library only: contenders run in two environments.
 """
 
 import json
-import resource
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 Work = Callable[[], int]
 
@@ -22,7 +20,8 @@ class Task:
     target: str
     index: str
     alias: str
-    segments: tuple[int, ...]
+    first_segment: int
+    end_segment: int
     total_segments: int
     scan_limit: int | None = None
     bodies: str = ""
@@ -30,11 +29,21 @@ class Task:
     table: str = "members"
     key: str = "memberId"
 
+    @property
+    def segments(self) -> range:
+        """The segments to copy."""
+        return range(self.first_segment, self.end_segment)
+
 
 def read_task() -> Task:
     """The task in the process's first argument."""
-    values: dict[str, Any] = json.loads(sys.argv[1])
-    return Task(**{**values, "segments": tuple(values["segments"])})
+    return Task(**json.loads(sys.argv[1]))
+
+
+def _peak_mb() -> float:
+    """Peak resident memory; getrusage would start from that of the process which started this one."""
+    with open("/proc/self/status") as status:
+        return next(int(line.split()[1]) / 1024 for line in status if line.startswith("VmHWM"))
 
 
 def contend(prepare: Callable[[Task], Work]) -> None:
@@ -49,7 +58,7 @@ def contend(prepare: Callable[[Task], Work]) -> None:
         "began_s": began_s,
         "ended_s": time.monotonic(),
         "cpu_s": time.process_time() - cpu_before_s,
-        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "peak_mb": _peak_mb(),
         "documents": documents,
     }
     print(json.dumps(result), flush=True)

@@ -9,7 +9,7 @@ from botocore.config import Config
 from tools.bench.contender import Task, Work, contend
 from tools.local import paths
 
-sys.path.insert(0, str(paths.ROOT / "plugins"))
+sys.path.append(str(paths.ROOT / "plugins"))
 
 from dynamo_opensearch.core.backfill.copy import CopyPorts, CopySettings, copy_segments
 from dynamo_opensearch.core.backfill.progress import CopyIdentity
@@ -20,9 +20,10 @@ from dynamo_opensearch.core.dynamodb.fast_parsing import install_fast_parsing
 from dynamo_opensearch.core.dynamodb.keyed_reads import KeyedReader
 from dynamo_opensearch.core.dynamodb.scan import ScanSettings
 from dynamo_opensearch.core.dynamodb.table_client import TableClient
+from dynamo_opensearch.core.offer.destination import Destination
 from dynamo_opensearch.core.offer.in_flight import InFlightLimit
 from dynamo_opensearch.core.offer.refresher import Refresher
-from dynamo_opensearch.core.offer.sender import BulkSender, Destination
+from dynamo_opensearch.core.offer.sender import BulkSender
 from dynamo_opensearch.core.opensearch.cluster import OpenSearchCluster, make_client
 from dynamo_opensearch.core.stamps import StampRule
 from dynamo_opensearch.core.targets.loading import load_targets

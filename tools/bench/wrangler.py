@@ -22,7 +22,6 @@ def prepare(task: Task) -> Work:
     wr.config.dynamodb_endpoint_url = task.source
     session = boto3.Session(aws_access_key_id="local", aws_secret_access_key="local", region_name=task.region)
     opensearch = OpenSearch(hosts=[task.target], pool_maxsize=4)
-    opensearch._serverless = False  # wr.opensearch.connect, which only knows HTTPS with credentials, sets it
 
     def work() -> int:
         items: list[dict[str, Any]] = wr.dynamodb.read_items(
