@@ -11,6 +11,7 @@ from dynamo_opensearch.operators.backfill import (
     RestoreIndexSettingsOperator,
     VerifyBackfillOperator,
 )
+from dynamo_opensearch.operators.run_result import ConfirmResultOperator
 
 DOC = """
 ### What it is for
@@ -37,6 +38,7 @@ Nothing. One run at a time.
 - **restore_settings**: clear it. Until then the index has no replicas and is not refreshed.
 - **verify**: documents were refused (the message says how many, why, and in which files they are), or both sides
   differ though nothing was written. All other documents are in the index.
+- **confirm** fails with the run; it keeps a run that was stopped halfway from ending green.
 
 ### How to undo it
 What was indexed is what the table holds; there is nothing to take back. An index that this run has created can be
@@ -45,7 +47,7 @@ deleted together with its alias, if no reader uses it yet.
 
 
 def backfill_dag(target: Target) -> DAG:
-    """Plan → prepare_index → copy, mapped → restore_settings (teardown) → verify."""
+    """Plan → prepare_index → copy, mapped → restore_settings (teardown) → verify → confirm (teardown)."""
     budgets = target.budgets
     with DAG(
         dag_id=f"{target.name}_backfill",
@@ -107,7 +109,10 @@ def backfill_dag(target: Target) -> DAG:
             reports=copy.output,
             outlets=[index_asset(target)],
         )
-        prepare >> copy >> restore >> verify
+        confirm = ConfirmResultOperator(task_id="confirm", result_of="verify").as_teardown(
+            setups=prepare, on_failure_fail_dagrun=True
+        )
+        prepare >> copy >> restore >> verify >> confirm
         copy >> verify
     return dag
 

@@ -61,7 +61,7 @@ def test_one_run_at_a_time_and_none_for_the_past(bag: DagBag) -> None:
 
 def test_a_dag_that_runs_by_hand_has_no_schedule_and_refuses_scheduled_runs(backfill: DAG) -> None:
     assert not backfill.schedule
-    assert {one.value for one in backfill.allowed_run_types or ()} == {
+    assert {str(getattr(one, "value", one)) for one in backfill.allowed_run_types or ()} == {
         "manual",
         "operator_triggered",
         "asset_triggered",
@@ -92,11 +92,16 @@ def test_the_order_of_a_backfill(backfill: DAG) -> None:
         "copy": {"plan", "prepare_index"},
         "restore_settings": {"prepare_index", "copy"},
         "verify": {"plan", "copy", "restore_settings"},
+        "confirm": {"prepare_index", "verify"},
     }
 
 
-def test_verify_is_a_leaf_so_that_its_failure_fails_the_run(backfill: DAG) -> None:
-    assert [task.task_id for task in backfill.leaves] == ["verify"]
+def test_the_leaf_runs_whatever_happened_and_fails_the_run_unless_verify_returned_its_result(backfill: DAG) -> None:
+    assert [task.task_id for task in backfill.leaves] == ["confirm"]
+    confirm = backfill.get_task("confirm")
+    assert confirm.is_teardown
+    assert confirm.on_failure_fail_dagrun
+    assert confirm.result_of == "verify"
 
 
 def test_restoring_the_settings_is_the_teardown_of_preparing_and_hides_no_failure(backfill: DAG) -> None:

@@ -129,6 +129,7 @@ def test_dry_run_ends_after_the_plan_and_writes_nothing(deployment: Deployment) 
         "copy": {"skipped"},
         "restore_settings": {"skipped"},
         "verify": {"skipped"},
+        "confirm": {"skipped"},
     }
     assert f"about {ITEMS:,} items" in deployment.log(run_id, "plan")
     assert deployment.search_call("/members-*") == {}
@@ -178,6 +179,21 @@ def test_copy_that_fails_for_good_puts_the_settings_back_and_the_run_is_red(depl
     assert "table 'members' does not exist in region 'eu-central-1'" in deployment.log(run_id, "copy")
     settings = deployment.search_call("/members-v1/_settings?flat_settings=true")["members-v1"]["settings"]
     assert settings["index.refresh_interval"] == "1s"
+
+
+def test_run_that_a_person_stops_halfway_puts_the_settings_back(deployment: Deployment) -> None:
+    deployment.change_target(lambda text: text.replace("budgets:", "budgets:\n  scan_limit: 50"))
+    run_id = deployment.start(segments=1, read_units_per_s=2)
+    wait_for(lambda: _documents(deployment) or None, 60, "the first documents")
+    settings = deployment.search_call("/members-v1/_settings?flat_settings=true")["members-v1"]["settings"]
+    assert settings["index.refresh_interval"] == "-1"
+
+    deployment.airflow.call(f"/dags/{DAG_ID}/dagRuns/{run_id}", method="PATCH", body={"state": "failed"})
+
+    wait_for(lambda: deployment.states(run_id)["restore_settings"] & {"success"} or None, 90, "the settings")
+    settings = deployment.search_call("/members-v1/_settings?flat_settings=true")["members-v1"]["settings"]
+    assert settings["index.refresh_interval"] == "1s"
+    assert deployment.finish(run_id) == "failed"
 
 
 def _documents(deployment: Deployment) -> int:
