@@ -92,7 +92,7 @@ class OpenSearchHook(BaseHook):
         url = self._url(connection)
         return make_client(
             url,
-            http_auth=self._authentication(connection, extra),
+            http_auth=self._authentication(connection, extra, url),
             pool_maxsize=self._connections,
             **self._certificates(url, extra),
         )
@@ -116,7 +116,7 @@ class OpenSearchHook(BaseHook):
         named = {"ca_certs": extra["ca_certs"]} if "ca_certs" in extra else {}
         return {"use_ssl": True, "verify_certs": verify is not False, "ssl_show_warn": False, **named}
 
-    def _authentication(self, connection: Any, extra: dict[str, Any]) -> Any:
+    def _authentication(self, connection: Any, extra: dict[str, Any], url: str) -> Any:
         kind = extra.get("auth", "basic" if connection.login else "none")
         if kind not in _AUTHENTICATIONS:
             raise OpenSearchConnectionError(
@@ -126,9 +126,9 @@ class OpenSearchHook(BaseHook):
             if not connection.login or not connection.password:
                 raise OpenSearchConnectionError(self.opensearch_conn_id, "auth basic needs login and password")
             return (connection.login, connection.password)
-        return self._signer(extra) if kind == "sigv4" else None
+        return self._signer(extra, url) if kind == "sigv4" else None
 
-    def _signer(self, extra: dict[str, Any]) -> Urllib3AWSV4SignerAuth:
+    def _signer(self, extra: dict[str, Any], url: str) -> Urllib3AWSV4SignerAuth:
         from airflow.providers.amazon.aws.hooks.base_aws import AwsGenericHook
 
         service = extra.get("service", "es")
@@ -140,6 +140,12 @@ class OpenSearchHook(BaseHook):
         hook: AwsGenericHook[Any] = AwsGenericHook(
             aws_conn_id=extra.get("aws_conn_id", "aws_default"), region_name=extra.get("region"), client_type="sts"
         )
+        if hook.conn_config.aws_access_key_id and not is_loopback(url):
+            raise OpenSearchConnectionError(
+                self.opensearch_conn_id,
+                f"its AWS connection {hook.aws_conn_id!r} holds access keys; they are accepted for loopback addresses "
+                "only. Remove them: boto3 finds the role of the task, or the environment's credentials",
+            )
         session = hook.get_session()
         credentials = session.get_credentials()
         if credentials is None:

@@ -101,7 +101,8 @@ class OpenSearchCluster:
         except SerializationError as error:
             raise ConnectionLostError("the answer was cut off") from error
         except TransportError as error:
-            raise _request_error(error, f"{method} {path}") from error
+            # Without its cause: that one's text is the answer, which quotes values of documents.
+            raise _request_error(error, f"{method} {path}") from None
 
 
 def _request_error(error: TransportError, request: str) -> Exception:
