@@ -63,6 +63,19 @@ class CopyReport:
     def __add__(self, other: "CopyReport") -> "CopyReport":
         return CopyReport(**{one.name: getattr(self, one.name) + getattr(other, one.name) for one in fields(self)})
 
+    @property
+    def items_per_s(self) -> float:
+        """Items read per second of one task's work."""
+        return self.scanned / self.seconds if self.seconds else 0.0
+
+    def __str__(self) -> str:
+        offer = self.offer
+        return (
+            f"{self.scanned:,} items read in {self.seconds:,.1f} s ({self.items_per_s:,.0f}/s), {self.pages:,} pages, "
+            f"{self.read_units:,.1f} read units; {offer.indexed:,} indexed, {offer.deleted:,} deleted, "
+            f"{offer.stale:,} stale, {offer.rejected:,} rejected, {self.skipped:,} not of this target"
+        )
+
     def to_json(self) -> dict[str, int | float]:
         """One flat object for XCom and the state store."""
         flat = {one.name: getattr(self, one.name) for one in fields(self) if one.name != "offer"}

@@ -204,7 +204,7 @@ class _Copier:
         if self._saved_s - self._logged_s < _LOG_EVERY_S:
             return
         report = self._progress.report
-        rate = report.scanned / report.seconds if report.seconds else 0.0
+        rate = report.items_per_s
         left = max(0, self._settings.items_estimated - report.scanned)
         log.info(
             "copied %d of about %d items, %.0f items/s, about %.0f s left",

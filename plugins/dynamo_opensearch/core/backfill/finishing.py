@@ -51,8 +51,10 @@ class BackfillOutcome:
     def _verdict(self) -> str:
         difference = self.counts.difference
         verdict = f"the index has {difference:+,} documents against the table" if difference else "both counts agree"
-        rate = self.copy.scanned / self.seconds if self.seconds else 0.0
-        return f"{verdict}; {self.copy.scanned:,} items in {self.seconds:,.0f} s, {rate:,.0f} items/s"
+        return (
+            f"{verdict}; {self.copy.scanned:,} items in {self.seconds:,.0f} s from plan to end, "
+            f"each task copied {self.copy.items_per_s:,.0f} items/s"
+        )
 
     def _rows(self) -> list[tuple[str, int, str]]:
         copy, offer, counts = self.copy, self.copy.offer, self.counts

@@ -32,6 +32,10 @@ class PreparedIndex:
     uuid: str
     is_loosened: bool
 
+    def __str__(self) -> str:
+        state = "loosened until it is filled" if self.is_loosened else "left as they are: it has readers"
+        return f"index {self.index!r} is there; its settings are {state}"
+
     def to_json(self) -> dict[str, Any]:
         """For XCom."""
         return asdict(self)
