@@ -17,7 +17,16 @@ from botocore.config import Config
 from tools.local import http
 from tools.local.ministack import REGION
 
-_DESERIALIZER = TypeDeserializer()
+
+
+class _ExactDeserializer(TypeDeserializer):  # type: ignore[misc]
+    """Boto3's own traps a number that a server writes with more than 38 digits, zeros included."""
+
+    def _deserialize_n(self, value: str) -> Decimal:
+        return Decimal(value)
+
+
+_DESERIALIZER = _ExactDeserializer()
 Plain = dict[str, Any]
 """A document or item as Python values: numbers as Decimal, binary as base64 text, sets as lists in any order."""
 

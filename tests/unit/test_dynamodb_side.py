@@ -10,6 +10,8 @@ from botocore.exceptions import (
     BotoCoreError,
     ClientError,
     ConnectionClosedError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
     NoCredentialsError,
     ReadTimeoutError,
 )
@@ -96,6 +98,8 @@ PAGE = {"Items": [{"id": {"S": "a"}}], "Count": 1, "ConsumedCapacity": {"Capacit
         error("429", 429),
         ConnectionClosedError(endpoint_url="u"),
         ReadTimeoutError(endpoint_url="u"),
+        EndpointConnectionError(endpoint_url="u"),
+        ConnectTimeoutError(endpoint_url="u"),
         ResponseParserError("cut off"),
     ],
     ids=repr,

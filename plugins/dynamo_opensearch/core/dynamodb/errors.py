@@ -7,6 +7,7 @@ from botocore.exceptions import (
     NoCredentialsError,
     PartialCredentialsError,
 )
+from botocore.exceptions import ConnectionError as EndpointUnreachableError
 from botocore.parsers import ResponseParserError
 from orjson import JSONDecodeError
 
@@ -80,7 +81,7 @@ def is_passing(error: Exception) -> bool:
         return _code(error) in _THROTTLING | _PASSING or status == 429 or status >= 500
     if isinstance(error, NoCredentialsError | PartialCredentialsError):
         return False
-    return isinstance(error, HTTPClientError | JSONDecodeError | ResponseParserError)
+    return isinstance(error, EndpointUnreachableError | HTTPClientError | JSONDecodeError | ResponseParserError)
 
 
 def describe(error: Exception) -> str:

@@ -113,16 +113,16 @@ def write_alias_of(cluster: PatientCluster, index: str, alias: str) -> str:
 
 
 def next_index_name(cluster: PatientCluster, index_base: str) -> str:
-    """``<base>-v`` and the number after the highest that is there, 1 at first."""
+    """``<base>-v`` and the number after the highest that is there, closed and hidden ones too; 1 at first."""
     prefix = f"{index_base}-v"
-    found = _get_or_empty(cluster, f"/{prefix}*")
+    found = _get_or_empty(cluster, f"/{prefix}*", expand_wildcards="all")
     numbers = [int(name.removeprefix(prefix)) for name in found if name.removeprefix(prefix).isdigit()]
     return f"{prefix}{max(numbers, default=0) + 1}"
 
 
-def _get_or_empty(cluster: PatientCluster, path: str) -> dict[str, Any]:
+def _get_or_empty(cluster: PatientCluster, path: str, **params: str) -> dict[str, Any]:
     try:
-        return dict(cluster.request("GET", path))
+        return dict(cluster.request("GET", path, params=params))
     except OpenSearchRequestError as error:
         if error.status == 404:
             return {}

@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Iterator
+from fnmatch import fnmatchcase
 from typing import Any
 
 from dynamo_opensearch.core.clock import Clock
@@ -94,8 +95,19 @@ def check_no_template(cluster: PatientCluster, index: str) -> None:
     if any(template.get(part) for part in ("settings", "mappings", "aliases")):
         matching.append("a composable template")
     matching += [one["name"] for one in simulated.get("overlapping", [])]
+    matching += [name for name in _legacy_templates(cluster, index) if name not in matching]
     if matching:
         raise IndexTemplateError(index, tuple(matching))
+
+
+def _legacy_templates(cluster: PatientCluster, index: str) -> list[str]:
+    """Simulating tells of these only beside a composable one."""
+    templates = cluster.request("GET", "/_template")
+    return [
+        name
+        for name, template in templates.items()
+        if any(fnmatchcase(index, pattern) for pattern in template["index_patterns"])
+    ]
 
 
 def _settings_problems(state: IndexState, mapping: MappingFile) -> Iterator[str]:

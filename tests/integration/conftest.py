@@ -1,0 +1,67 @@
+"""Real servers, started once for all integration tests; each test has a table and indices of its own."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from tests.support.fault_proxy import FaultProxy, fault_proxy
+from tests.support.rig import Rig
+from tools.local import dynamodb_local, ministack, opensearch
+from tools.local.processes import Server
+
+MakeRig = Callable[..., Rig]
+
+
+@pytest.fixture(scope="session")
+def opensearch_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with opensearch.started(tmp_path_factory.mktemp("opensearch"), heap="512m") as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def ministack_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with ministack.started(tmp_path_factory.mktemp("ministack")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def dynamodb_local_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with dynamodb_local.started(tmp_path_factory.mktemp("dynamodb-local")) as server:
+        yield server
+
+
+@pytest.fixture(params=["ministack", "dynamodb-local"])
+def either_dynamodb(request: pytest.FixtureRequest) -> Server:
+    """Each in turn: they err differently."""
+    server: Server = request.getfixturevalue(f"{request.param.replace('-', '_')}_server")
+    return server
+
+
+@pytest.fixture
+def make_rig(ministack_server: Server, opensearch_server: Server) -> Iterator[MakeRig]:
+    """Rigs on MiniStack and OpenSearch, unless told otherwise; closed when the test ends."""
+    rigs: list[Rig] = []
+
+    def make(**settings: Any) -> Rig:
+        defaults = {"direct_dynamodb": ministack_server.url, "direct_opensearch": opensearch_server.url}
+        rigs.append(Rig(**{**defaults, **settings}))
+        return rigs[-1]
+
+    yield make
+    for rig in rigs:
+        rig.close()
+
+
+@pytest.fixture
+def opensearch_proxy(opensearch_server: Server) -> Iterator[FaultProxy]:
+    with fault_proxy(opensearch_server.url) as proxy:
+        yield proxy
+    assert proxy.failures == []
+
+
+@pytest.fixture
+def dynamodb_proxy(ministack_server: Server) -> Iterator[FaultProxy]:
+    with fault_proxy(ministack_server.url) as proxy:
+        yield proxy
+    assert proxy.failures == []
