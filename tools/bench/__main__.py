@@ -13,12 +13,16 @@ from tools.bench.settings import Settings
 from tools.local import paths
 from tools.local.lifetime import ended_in_order, only_one
 
+WIDTH = 130
+"""Columns that the tables need."""
+
 RESULTS = paths.BUILD / "bench.json"
 
 
 def main() -> None:
     """Run it all; an aim that is missed is shown, not an error."""
     console = Console()
+    console.width = max(console.width, WIDTH)
     began_s = time.monotonic()
 
     def say(line: str) -> None:

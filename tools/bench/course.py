@@ -8,12 +8,14 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from tools.bench import sources, target_index
 from tools.bench.contender import Task
 from tools.bench.replay import replaying
 from tools.bench.runs import BENCH_VENV, Contender, Run, run_contender
 from tools.bench.settings import Settings
-from tools.local import dynamodb_local, ministack, opensearch, paths
+from tools.local import dynamodb_local, http, ministack, opensearch, paths
 from tools.local.processes import Server
 
 SEGMENTS = 4
@@ -39,12 +41,17 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:
-    """All runs: by contender from the replay (light and members' mapping), by emulator, and for memory."""
+    """All runs: by contender from the replay (light and members' mapping), by emulator, and for memory.
+
+    ``loads``: the machine's load before and after, to tell a quiet machine from a shared one.
+    """
 
     light: list[Run] = field(default_factory=list)
     members: list[Run] = field(default_factory=list)
     emulators: dict[str, list[Run]] = field(default_factory=dict)
     memory: list[Run] = field(default_factory=list)
+    opensearch_version: str = ""
+    loads: list[float] = field(default_factory=list)
 
 
 class Field:
@@ -104,6 +111,7 @@ def measure(settings: Settings, say: Say) -> Measured:
     Raises:
         CountError, ContenderError, ServerError, NotInstalledError: what was measured would not be worth showing.
     """
+    load_before = psutil.getloadavg()[0]
     say(f"recording {settings.items:,} items")
     pages = sources.recording(settings.items)
     bodies = sources.bulk_bodies(pages)
@@ -138,7 +146,14 @@ def measure(settings: Settings, say: Say) -> Measured:
             name: list(_emulator(field_of_runs, start(sources.FOLDER / name), settings, say, name))
             for name, start in (("MiniStack", ministack.started), ("DynamoDB Local", dynamodb_local.started))
         }
-        return Measured(light=light, members=members, emulators=emulators, memory=memory)
+        return Measured(
+            light=light,
+            members=members,
+            emulators=emulators,
+            memory=memory,
+            opensearch_version=http.call(server.url)["version"]["number"],
+            loads=[load_before, psutil.getloadavg()[0]],
+        )
 
 
 def _memory(field_of_runs: Field, pages: Path, settings: Settings) -> Iterator[Run]:

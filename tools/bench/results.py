@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -68,15 +69,19 @@ def figures(settings: Settings, measured: Measured) -> dict[str, Any]:
         "commit": _git("rev-parse", "HEAD"),
         "uncommitted_changes": bool(_git("status", "--porcelain", "plugins", "tools")),
         "made_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": {"cpus": psutil.cpu_count(), "load_1_min": round(psutil.getloadavg()[0], 2)},
-        "versions": _versions(),
+        "machine": {"cpus": psutil.cpu_count(), "loads": [round(load, 1) for load in measured.loads]},
+        "versions": _versions() | {"opensearch": measured.opensearch_version},
         "settings": asdict(settings),
         "light_mapping": _table(measured.light),
         "members_mapping": _table(measured.members),
         "emulators": {name: _emulator_figures(runs) for name, runs in measured.emulators.items()},
         "memory": _memory_figures(measured.memory),
         "aims": [asdict(aim) | {"is_met": aim.is_met} for aim in aims(measured)],
-        "runs": {"light_mapping": [asdict(run) for run in measured.light]},
+        "runs": {
+            "light_mapping": [asdict(run) for run in measured.light],
+            "members_mapping": [asdict(run) for run in measured.members],
+            "emulators": {name: [asdict(run) for run in runs] for name, runs in measured.emulators.items()},
+        },
     }
 
 
@@ -168,10 +173,17 @@ def _memory_figures(runs: Sequence[Run]) -> dict[str, dict[str, float]]:
 
 
 def _versions() -> dict[str, str]:
-    script = "from importlib.metadata import version; print(version('awswrangler'))"
-    wrangler = subprocess.check_output([BENCH_VENV / "bin" / "python", "-c", script], text=True)
-    ours = {package: version(package) for package in _PACKAGES}
-    return {"python": platform.python_version(), **ours, "awswrangler": wrangler.strip(), "opensearch": "3.8.0"}
+    return {
+        "python": platform.python_version(),
+        **{package: version(package) for package in _PACKAGES},
+        "awswrangler": _version_in(BENCH_VENV, "awswrangler"),
+        "ministack": _version_in(paths.SERVERS_VENV, "ministack"),
+    }
+
+
+def _version_in(environment: Path, package: str) -> str:
+    script = f"from importlib.metadata import version; print(version({package!r}))"
+    return subprocess.check_output([environment / "bin" / "python", "-c", script], text=True).strip()
 
 
 def _git(*arguments: str) -> str:

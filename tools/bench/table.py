@@ -91,7 +91,7 @@ def markdown(figures: dict[str, Any]) -> str:
     made = (
         f"Made {figures['made_at'][:10]} at commit {figures['commit'][:10]}"
         f"{' with uncommitted changes' if figures['uncommitted_changes'] else ''}: medians of {settings['rounds']} "
-        f"interleaved rounds, ratios within a round; {machine['cpus']} CPUs, load {machine['load_1_min']} at the end. "
+        f"interleaved rounds, ratios within a round; {machine['cpus']} CPUs, load {machine['loads'][0]} before and {machine['loads'][1]} after. "
         f"Versions: {versions}."
     )
     lines = [made]
