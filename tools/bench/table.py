@@ -87,12 +87,12 @@ def show(console: Console, figures: dict[str, Any]) -> None:
 def markdown(figures: dict[str, Any]) -> str:
     """All tables, and what they were made with."""
     versions = ", ".join(f"{name} {version}" for name, version in figures["versions"].items())
-    settings, machine = figures["settings"], figures["machine"]
+    before, after = figures["machine"]["loads"]
+    changed = " with uncommitted changes" if figures["uncommitted_changes"] else ""
+    rounds, cpus = figures["settings"]["rounds"], figures["machine"]["cpus"]
     made = (
-        f"Made {figures['made_at'][:10]} at commit {figures['commit'][:10]}"
-        f"{' with uncommitted changes' if figures['uncommitted_changes'] else ''}: medians of {settings['rounds']} "
-        f"interleaved rounds, ratios within a round; {machine['cpus']} CPUs, load {machine['loads'][0]} before and {machine['loads'][1]} after. "
-        f"Versions: {versions}."
+        f"Made {figures['made_at'][:10]} at commit {figures['commit'][:10]}{changed}: medians of {rounds} interleaved "
+        f"rounds, ratios within a round; {cpus} CPUs, load {before} before and {after} after. Versions: {versions}."
     )
     lines = [made]
     for grid in grids(figures):
