@@ -98,7 +98,7 @@ def test_the_order_of_a_backfill(backfill: DAG) -> None:
 
 def test_the_leaf_runs_whatever_happened_and_fails_the_run_unless_verify_returned_its_result(backfill: DAG) -> None:
     assert [task.task_id for task in backfill.leaves] == ["confirm"]
-    confirm = backfill.get_task("confirm")
+    confirm: Any = backfill.get_task("confirm")
     assert confirm.is_teardown
     assert confirm.on_failure_fail_dagrun
     assert confirm.result_of == "verify"
