@@ -65,3 +65,10 @@ def dynamodb_proxy(ministack_server: Server) -> Iterator[FaultProxy]:
     with fault_proxy(ministack_server.url) as proxy:
         yield proxy
     assert proxy.failures == []
+
+
+@pytest.fixture(scope="module")
+def opensearch_for_killing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One that the tests of a module may kill; each leaves it running."""
+    with opensearch.started(tmp_path_factory.mktemp("opensearch-killed"), heap="512m") as server:
+        yield server

@@ -164,6 +164,18 @@ def then(action: Callable[[], object]) -> Fault:
     return fault
 
 
+def answer_changed(change: Callable[[dict[str, Any]], object]) -> Fault:
+    """Carried out; this is done to the answer's JSON."""
+
+    def fault(exchange: Exchange) -> None:
+        answer = exchange.forward()
+        content = json.loads(answer.body)
+        change(content)
+        exchange.reply(Answer(answer.status, _without_checksum(answer.headers), json.dumps(content).encode()))
+
+    return fault
+
+
 def date_shifted(seconds: float) -> Fault:
     """The server's clock is off by so much (more: ahead of the client's)."""
 

@@ -18,7 +18,6 @@ from tools.local import http
 from tools.local.ministack import REGION
 
 
-
 class _ExactDeserializer(TypeDeserializer):  # type: ignore[misc]
     """Boto3's own traps a number that a server writes with more than 38 digits, zeros included."""
 

@@ -53,6 +53,7 @@ class Rig:
     retry: RetryPolicy = field(default_factory=lambda: quick_retry(10))
     clock: Clock = field(default_factory=SystemClock)
     answer_timeout_s: float = 60.0
+    read_timeout_s: float = 3.0
     unversioned: bool = False
     requests_in_flight: int = 2
     bulk_bytes: int = 100_000
@@ -71,7 +72,7 @@ class Rig:
             region_name=REGION,
             aws_access_key_id="local",
             aws_secret_access_key="local",
-            config=Config(retries={"total_max_attempts": 1}, connect_timeout=2, read_timeout=5),
+            config=Config(retries={"total_max_attempts": 1}, connect_timeout=2, read_timeout=self.read_timeout_s),
         )
         install_fast_parsing(client)
         self.client = client

@@ -299,9 +299,12 @@ def test_an_answer_that_does_not_fit_its_request_is_refused(bench: Bench) -> Non
     bench.cluster.steps = [lambda *_: {"items": []}]
     with pytest.raises(BulkAnswerError, match="answered 0 of 4 actions"):
         bench.send()
-    bench.cluster.steps = [lambda *_: "<html>not OpenSearch</html>"]
-    with pytest.raises(BulkAnswerError, match="answered 0 of 4 actions"):
-        bench.send()
+
+
+@pytest.mark.parametrize("answer", ["", "<html>not OpenSearch</html>", None])
+def test_an_answer_that_is_none_counts_as_lost(bench: Bench, answer: object) -> None:
+    bench.cluster.steps = [lambda *_: answer]
+    assert bench.send() == OfferReport(offered=4, indexed=4, resent=4)
 
 
 def test_another_refusal_of_the_whole_request_is_raised_without_values(bench: Bench) -> None:

@@ -135,10 +135,12 @@ class Delivery:
                 body=encode(work.batch, work.may_be_applied),
                 timeout_s=left_s + self._answer_timeout_s,
             )
+            if not isinstance(answer, dict):
+                raise ConnectionLostError("the answer is no JSON object")
             refused = False
         finally:
             self._limit.record_answer(self._clock.monotonic_s() - began_s, refused=refused)
-        entries = answer.get("items", []) if isinstance(answer, dict) else []
+        entries = answer.get("items", [])
         if len(entries) != (sent := count_documents(work.batch)):
             raise BulkAnswerError(sent, len(entries))
         expected = [reading.index for reading in work.batch for _ in reading.documents]
