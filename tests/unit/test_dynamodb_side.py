@@ -220,6 +220,13 @@ def test_unprocessed_keys_are_asked_for_again_and_the_group_has_its_first_start(
     assert all(request["ConsistentRead"] for request in requests)
 
 
+def test_two_spellings_of_a_number_are_asked_for_once(clock: FakeClock) -> None:
+    client, calls = table(clock, batch_get_item=[{"Responses": {"members": []}}])
+    list(KeyedReader(client, ("id",), clock, quick_retry()).read([({"N": "1"},), ({"N": "1.0"},)]))
+    ((_, arguments),) = calls.calls
+    assert len(arguments["RequestItems"]["members"]["Keys"]) == 1
+
+
 def test_keys_that_stay_unprocessed_end_the_patience(clock: FakeClock) -> None:
     left = {"members": {"Keys": [{"id": {"S": "a"}}]}}
     client, _ = table(clock, batch_get_item=[{"Responses": {}, "UnprocessedKeys": left}])

@@ -8,6 +8,7 @@ from dynamo_opensearch.core.backoff import Backoff, RetryPolicy
 from dynamo_opensearch.core.clock import Clock
 from dynamo_opensearch.core.documents.attribute_values import Item
 from dynamo_opensearch.core.documents.builder import KeyValues
+from dynamo_opensearch.core.documents.ids import document_id
 from dynamo_opensearch.core.dynamodb.errors import SERVICE
 from dynamo_opensearch.core.dynamodb.keys import named_key, request_key
 from dynamo_opensearch.core.dynamodb.table_client import TableClient
@@ -45,7 +46,7 @@ class KeyedReader:
             yield self._read_group(group)
 
     def _read_group(self, group: tuple[KeyValues, ...]) -> KeyedRead:
-        unique = {repr(key): key for key in group}
+        unique = {document_id(key): key for key in group}  # DynamoDB refuses a key twice, 1 and 1.0 are one
         wanted = [request_key(named_key(self._key_attributes, key)) for key in unique.values()]
         began: list[tuple[int, float]] = []
         items: list[Item] = []
