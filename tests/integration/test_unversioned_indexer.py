@@ -14,7 +14,7 @@ from dynamo_opensearch.core.offer import delivery
 from dynamo_opensearch.core.offer.destination import AliasLostError
 from tests.integration.conftest import MakeRig
 from tests.support import faults
-from tests.support.fault_proxy import Fault, FaultProxy
+from tests.support.fault_proxy import Exchange, Fault, FaultProxy
 from tests.support.rig import Rig, small_item
 
 ITEMS = 200
@@ -138,17 +138,28 @@ def test_an_item_deleted_between_page_and_write_does_not_come_back(rig: Rig, ope
     assert rig.differences() == []
 
 
-def test_an_update_between_look_and_write_stays(rig: Rig, opensearch_proxy: FaultProxy) -> None:
+def test_an_update_between_read_and_write_is_not_undone_even_for_a_moment(
+    rig: Rig, opensearch_proxy: FaultProxy
+) -> None:
     rig.copy()
     indexer = Indexer(rig, 0)
+    afterwards: list[str] = []
 
-    def update() -> None:
-        for number in range(0, ITEMS, 5):
-            indexer.change(number, "newest")
-            indexer.carry(f"k{number:04}", "newest")
+    def update_and_look(exchange: Exchange) -> None:
+        keys = [faults.action_id(lines) for lines in faults.bulk_actions(exchange.body)][::2]
+        for key in keys:
+            indexer.change(int(key[1:]), "newest")
+            indexer.carry(key, "newest")
+        answer = exchange.forward()
+        afterwards.extend(rig.call(f"{rig.index}/_doc/{key}")["_source"]["value"] for key in keys)
+        exchange.reply(answer)
 
-    opensearch_proxy.on("_mget", faults.then(update))
+    # The first bulk of a second copy is refused, for every document is there; the second one replaces.
+    opensearch_proxy.on("_bulk", update_and_look, skip=1)
+    opensearch_proxy.on("_bulk", update_and_look, skip=3)
     rig.copy(range(1), 1)
+    assert afterwards
+    assert set(afterwards) == {"newest"}
     assert rig.differences() == []
 
 
