@@ -16,6 +16,17 @@ def get_provider_info() -> dict[str, Any]:
             {
                 "connection-type": "opensearch",
                 "hook-class-name": "dynamo_opensearch.hooks.opensearch.OpenSearchHook",
+                "hook-name": "OpenSearch (DynamoDB operations)",
+                # Read from 3.2 on, without importing the hook; 3.1 shows the plain form.
+                "ui-field-behaviour": {
+                    "hidden-fields": [],
+                    "relabeling": {"schema": "http or https"},
+                    "placeholders": {
+                        "host": "vpc-search-abc.eu-central-1.es.amazonaws.com",
+                        "schema": "https",
+                        "port": "443",
+                    },
+                },
             }
         ],
     }

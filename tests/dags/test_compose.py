@@ -116,6 +116,12 @@ def test_the_image_installs_what_the_package_adds_to_airflow() -> None:
     assert "!requirements-runtime.txt" in (ROOT / ".dockerignore").read_text()
 
 
+def test_the_schedulers_health_is_asked_where_it_answers(services: Services, variables: dict[str, str]) -> None:
+    port = conf.get("scheduler", "scheduler_health_check_server_port")
+    assert variables["AIRFLOW__SCHEDULER__ENABLE_HEALTH_CHECK"] == "True"
+    assert f"http://localhost:{port}/health" in services["scheduler"]["healthcheck"]["test"]
+
+
 def test_no_secret_stands_in_the_file(services: Services) -> None:
     is_secret = re.compile(r"(PASSWORD|SECRET_KEY|JWT_SECRET|FERNET_KEY)$")
     told = {"AWS_SECRET_ACCESS_KEY"}  # "local", for servers that do not check it

@@ -35,7 +35,7 @@ print("FOUND " + json.dumps({
     "package": dynamo_opensearch.__file__,
     "errors": {name: str(error) for name, error in bag.import_errors.items()},
     "dags": sorted(bag.dags),
-    "hook": hook and hook.hook_class_name,
+    "hook": hook and [hook.hook_name, hook.hook_class_name],
 }))
 """
 
@@ -115,7 +115,10 @@ def test_every_dag_is_imported_from_the_bundle_alone(managed: ManagedAirflow) ->
     assert found["package"].startswith(str(managed.home / "plugins"))
     assert found["errors"] == {}
     assert found["dags"] == ["members_backfill"]
-    assert found["hook"] == "dynamo_opensearch.hooks.opensearch.OpenSearchHook"
+    assert found["hook"] == [
+        "OpenSearch (DynamoDB operations)",
+        "dynamo_opensearch.hooks.opensearch.OpenSearchHook",
+    ]
 
 
 def test_a_backfill_runs_there_with_its_progress_in_the_state_index(managed: ManagedAirflow, tmp_path: Path) -> None:

@@ -43,20 +43,6 @@ class OpenSearchHook(BaseHook):
         self.opensearch_conn_id = opensearch_conn_id
         self._connections = connections
 
-    @classmethod
-    def get_ui_field_behaviour(cls) -> dict[str, Any]:
-        """How Airflow's form shows the connection."""
-        return {
-            "hidden_fields": [],
-            "relabeling": {"schema": "http or https"},
-            "placeholders": {
-                "host": "vpc-search-abc.eu-central-1.es.amazonaws.com",
-                "schema": "https",
-                "port": "443",
-                "extra": '{"auth": "sigv4", "region": "eu-central-1", "aws_conn_id": "aws_default"}',
-            },
-        }
-
     def get_conn(self) -> OpenSearch:
         """An opensearch-py client that neither retries nor logs.
 
