@@ -283,7 +283,7 @@ Change = tuple[str, str | None]
 CHANGES = st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from(["1", "2", "3", None])), max_size=12)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(CHANGES, CHANGES, st.lists(st.booleans(), max_size=40), st.booleans())
 def test_in_any_interleaving_with_an_ordered_indexer_the_index_ends_as_the_table(
     earlier: list[tuple[str, str | None]],

@@ -51,7 +51,7 @@ def size_of(batch: Batch) -> int:
     return sum(document_bytes(one) for reading in batch for one in reading.documents)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(st.lists(st.integers(0, 3_000), max_size=12), max_size=8), st.integers(200, 4_000))
 def test_every_document_is_sent_once_and_no_batch_is_larger_than_allowed(pages: list[list[int]], most: int) -> None:
     sender = RecordingSender()
