@@ -1,5 +1,6 @@
 """The bundle for Amazon's managed Airflow holds what the service takes, and the same bytes each time."""
 
+import tomllib
 import zipfile
 from pathlib import Path
 
@@ -66,3 +67,9 @@ def test_the_lock_of_the_managed_airflow_covers_what_the_bundle_asks_for(bundle:
     assert wanted
     for requirement in wanted:
         assert requirement.specifier.contains(pins[requirement.name]), requirement
+
+
+def test_what_is_added_to_airflow_is_what_the_project_declares(bundle: Bundle) -> None:
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    added = [line for line in bundle.requirements.read_text().splitlines() if line and not line.startswith("#")]
+    assert set(added) <= set(declared)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tools.local import airflow, http, opensearch, paths, ports
+from tools.local import airflow, http, opensearch, ports
 from tools.local.airflow_api import AirflowApi
 from tools.local.processes import Launch, Server, running
 
@@ -30,10 +30,7 @@ class Form:
 def form(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Form]:
     folder = tmp_path_factory.mktemp("airflow")
     port = ports.free_port()
-    settings = airflow.settings(folder, port) | {
-        "PYTHONPATH": str(paths.ROOT / "plugins"),
-        "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
-    }
+    settings = airflow.settings(folder, port)
     command = (sys.executable, "-m", "airflow")
     subprocess.run((*command, "db", "migrate"), env=settings, check=True, stdout=subprocess.DEVNULL)
     launch = Launch(

@@ -58,6 +58,7 @@ def settings(folder: Path, port: int) -> dict[str, str]:
             "EXECUTION_API_SERVER_URL": f"{url}/execution/",
             "SIMPLE_AUTH_MANAGER_ALL_ADMINS": True,
             "SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": folder / "passwords.json",
+            "TEST_CONNECTION": "Enabled",
         },
         "API": {
             "HOST": ports.HOST,
@@ -68,12 +69,13 @@ def settings(folder: Path, port: int) -> dict[str, str]:
         },
         "API_AUTH": {"JWT_SECRET": secrets.token_hex()},
         "DAG_PROCESSOR": {"MIN_FILE_PROCESS_INTERVAL": 10, "REFRESH_INTERVAL": 10, "PARSING_PROCESSES": 1},
-        "USAGE_DATA_COLLECTION": {"ENABLED": False},
     }
     named = {f"AIRFLOW__{name}__{key}": str(value) for name, keys in sections.items() for key, value in keys.items()}
     return named | {
         "AIRFLOW_HOME": str(folder),
         "DYNAMO_OPENSEARCH_INCLUDE": str(paths.ROOT / "include"),
+        # For the connection form: it finds the type `opensearch` by the dist-info there.
+        "PYTHONPATH": str(paths.ROOT / "plugins"),
         # In front of everything, so that the components and a shell find this environment's `airflow`.
         "PATH": f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin",
     }
