@@ -14,7 +14,7 @@ from dynamo_opensearch.core.documents.builder import Document
 from dynamo_opensearch.core.offer.rejects import Reject, reasons_by_count
 from dynamo_opensearch.core.offer.tally import TicketResult
 from dynamo_opensearch.core.opensearch.errors import ErrorSummary
-from dynamo_opensearch.core.reports import CopyReport, OfferReport
+from dynamo_opensearch.core.reports import CopyReport, OfferReport, ReportError
 from dynamo_opensearch.core.targets.model import MAX_MAPPED_TASKS, Budgets
 
 
@@ -124,6 +124,18 @@ def test_nothing_acknowledged_is_nothing_to_save() -> None:
     assert ledger.take_acknowledged() is None
     ledger.open(PageFacts(Position(1, None), 1, 0, 0.5, 1, []))
     assert ledger.take_acknowledged() is None
+
+
+def test_a_copy_cannot_end_while_a_page_has_documents_without_an_end() -> None:
+    ledger = Ledger()
+    ticket = ledger.open(PageFacts(Position(1, None), 2, 0, 0.5, 2, []))
+    ledger.settle([TicketResult(ticket, OfferReport(offered=1, indexed=1), [])])
+    assert ledger.take_acknowledged() is None
+    with pytest.raises(ReportError, match="2 documents were offered, 1 are accounted for"):
+        ledger.check_empty()
+    ledger.settle([TicketResult(ticket, OfferReport(offered=1, stale=1), [])])
+    assert ledger.take_acknowledged() is not None
+    ledger.check_empty()
 
 
 IDENTITY = CopyIdentity(table_id="t1", index_uuid="u1", rules="r1", segments=range(4, 8), total_segments=16)

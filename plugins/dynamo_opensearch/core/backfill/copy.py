@@ -130,6 +130,7 @@ class _Copier:
                 pool.drain()
         finally:
             self._save()
+        self._ledger.check_empty()
         self._progress = replace(self._progress, is_complete=True)
         self._write_progress()
         return self._progress

@@ -7,7 +7,7 @@ from typing import Any
 
 from dynamo_opensearch.core.offer.rejects import Reject
 from dynamo_opensearch.core.offer.tally import TicketResult
-from dynamo_opensearch.core.reports import CopyReport, OfferReport
+from dynamo_opensearch.core.reports import CopyReport, OfferReport, ReportError
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +83,13 @@ class Ledger:
                 page = self._pages[result.ticket - self._first_ticket]
                 page.offer += result.report
                 page.rejects += result.rejects
+
+    def check_empty(self) -> None:
+        """Raises ReportError where a page is left whose documents have not all come to an end."""
+        with self._lock:
+            if self._pages:
+                page = self._pages[0]
+                raise ReportError(page.facts.documents + len(page.facts.refused), page.offer.offered)
 
     def take_acknowledged(self) -> Acknowledged | None:
         """Take out the settled pages at the front; None where there are none."""

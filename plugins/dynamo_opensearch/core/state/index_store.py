@@ -15,7 +15,6 @@ _BODY: dict[str, Any] = {
         "dynamic": "strict",
         "properties": {
             "key": {"type": "keyword"},
-            "saved_at": {"type": "date"},
             "value": {"type": "object", "enabled": False},
         },
     },
