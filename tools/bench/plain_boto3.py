@@ -1,7 +1,7 @@
 """Contender c: boto3's scan, TypeDeserializer and opensearch-py's parallel_bulk, tuned; what most people write.
 
-Tuning that helped is in: one scan per segment in order, pages of 1 MB, the collector's threshold raised, four
-connections, 2,000 documents a request (opensearch-py's default is 500), answers cut down by `filter_path`.
+Tuned: the collector's threshold raised, four connections, 2,000 documents a request (opensearch-py's default is 500),
+answers cut down by `filter_path`. Other numbers of threads and documents changed its rate by a tenth at most.
 """
 
 import gc
