@@ -119,7 +119,7 @@ class Environment(BaseModel):
     )
     reports: str | None = Field(
         None,
-        description="ObjectStoragePath for rejects and reports; default: build/reports below the Airflow home.",
+        description="ObjectStoragePath for rejects and reports; default: reports/ below Airflow's home.",
     )
     stream: StreamSettings = Field(default_factory=StreamSettings, description="The table's stream.")
     dead_letters: DeadLetterSettings | None = Field(None, description="Dead-letter queue and parking place.")
