@@ -46,6 +46,30 @@ deleted together with its alias, if no reader uses it yet.
 """
 
 
+PARAMETERS = {
+    "segments": Param(
+        None,
+        type=["null", "integer"],
+        minimum=1,
+        maximum=MAX_SCAN_SEGMENTS,
+        description="Segments of the parallel scan. Empty: from the table's size.",
+    ),
+    "read_units_per_s": Param(
+        None,
+        type=["null", "number"],
+        exclusiveMinimum=0,
+        description="Read units per second for all tasks together. Empty: as the target file says.",
+    ),
+    "index": Param(
+        None,
+        type=["null", "string"],
+        pattern="^[a-z0-9][a-z0-9_.-]*$",
+        description="Another index of this target, which carries its alias or a marker. Empty: the alias's.",
+    ),
+    "dry_run": Param(False, type="boolean", description="End after the plan; write nothing."),
+}
+
+
 def backfill_dag(target: Target) -> DAG:
     """Plan → prepare_index → copy, mapped → restore_settings (teardown) → verify → confirm (teardown)."""
     budgets = target.budgets
@@ -53,28 +77,7 @@ def backfill_dag(target: Target) -> DAG:
         dag_id=f"{target.name}_backfill",
         description=f"Fill {target.alias} from table {target.table}",
         doc_md=DOC.format(table=target.table, alias=target.alias, base=target.index_base),
-        params={
-            "segments": Param(
-                None,
-                type=["null", "integer"],
-                minimum=1,
-                maximum=MAX_SCAN_SEGMENTS,
-                description="Segments of the parallel scan. Empty: from the table's size.",
-            ),
-            "read_units_per_s": Param(
-                None,
-                type=["null", "number"],
-                exclusiveMinimum=0,
-                description="Read units per second for all tasks together. Empty: as the target file says.",
-            ),
-            "index": Param(
-                None,
-                type=["null", "string"],
-                pattern="^[a-z0-9][a-z0-9_.-]*$",
-                description="Another index of this target, which carries its alias or a marker. Empty: the alias's.",
-            ),
-            "dry_run": Param(False, type="boolean", description="End after the plan; write nothing."),
-        },
+        params=PARAMETERS,
         **dag_arguments(target, runs_by_hand_only=True),
     ) as dag:
         plan = PlanBackfillOperator(

@@ -3,18 +3,16 @@
 import json
 import os
 import signal
-import threading
-import time
 import urllib.error
 from collections.abc import Iterator
-from decimal import Decimal
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import pytest
-from boto3.dynamodb.types import TypeDeserializer
 
+from tests.support import oracle
 from tests.system.airflow_deployment import DAG_ID, Deployment, deployed, wait_for
+from tests.system.member_writer import Writer
 from tools.local import members
 
 ITEMS = 6_000
@@ -35,41 +33,18 @@ def fresh(deployment: Deployment) -> Iterator[None]:
     path.write_text(before)
 
 
-def table_documents(dynamodb: Any) -> dict[str, Any]:
-    """Every item as the document it should be, by boto3's own deserializer."""
-    deserialize = TypeDeserializer().deserialize
-    pages = dynamodb.get_paginator("scan").paginate(TableName=members.TABLE)
-    items = ({name: deserialize(value) for name, value in item.items()} for page in pages for item in page["Items"])
-    return {item["memberId"]: plain(item) for item in items}
+def table_documents(deployment: Deployment) -> dict[str, oracle.Plain]:
+    """Every item as the document that it should be."""
+    return oracle.expected(deployment.dynamodb, members.TABLE, lambda item: str(item["memberId"]))
 
 
-def plain(value: Any) -> Any:
-    if isinstance(value, set):
-        return sorted(value)
-    if isinstance(value, dict):
-        return {name: plain(member) for name, member in value.items()}
-    return float(value) if isinstance(value, Decimal) else value
-
-
-def index_documents(deployment: Deployment, index: str = "members-live") -> dict[str, Any]:
-    """Every document of the index, with lists of tags in one order."""
-    found: dict[str, Any] = {}
-    after: list[Any] = []
-    while True:
-        body: dict[str, Any] = {"size": 5_000, "sort": ["memberId"], "query": {"match_all": {}}}
-        if after:
-            body["search_after"] = after
-        hits = deployment.search_call(f"/{index}/_search", "POST", body)["hits"]["hits"]
-        for hit in hits:
-            source = hit["_source"]
-            found[hit["_id"]] = {**source, "tags": sorted(source["tags"])}
-        if not hits:
-            return found
-        after = hits[-1]["sort"]
+def index_documents(deployment: Deployment) -> dict[str, oracle.Plain]:
+    """Every document behind the alias."""
+    return oracle.documents(deployment.search.url, "members-live")
 
 
 def assert_both_sides_equal(deployment: Deployment) -> None:
-    assert index_documents(deployment) == table_documents(deployment.dynamodb)
+    assert oracle.differences(table_documents(deployment), index_documents(deployment)) == []
 
 
 def test_backfill_fills_a_new_index_behind_the_alias_and_reports_what_the_servers_hold(deployment: Deployment) -> None:
@@ -152,9 +127,9 @@ def test_rejected_documents_fail_the_run_at_its_end_and_name_reasons_and_file_wi
     (file,) = (deployment.airflow_home / "reports").rglob("part-*.ndjson")
     assert "not-a-number-4711" in file.read_text()
     assert str(file.parent) in log
-    expected = table_documents(deployment.dynamodb)
+    expected = table_documents(deployment)
     del expected["wrong-1"]
-    assert index_documents(deployment) == expected
+    assert oracle.differences(expected, index_documents(deployment)) == []
     settings = deployment.search_call("/members-v1/_settings?flat_settings=true")["members-v1"]["settings"]
     assert settings["index.refresh_interval"] == "1s"
 
@@ -215,58 +190,29 @@ def test_cleared_copy_that_had_finished_begins_anew(deployment: Deployment) -> N
     assert_both_sides_equal(deployment)
 
 
-class Writer:
-    """Creates and deletes members of its own while something else goes on."""
-
-    def __init__(self, dynamodb: Any) -> None:
-        self._dynamodb = dynamodb
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._write)
-        self.created: list[str] = []
-        self.began_s = self.ended_s = 0.0
-
-    def _write(self) -> None:
-        self.began_s = time.monotonic()
-        while not self._stop.is_set():
-            number = ITEMS + len(self.created)
-            item = members.typed(members.member(number))
-            self._dynamodb.put_item(TableName=members.TABLE, Item=item)
-            self.created.append(item["memberId"]["S"])
-            time.sleep(0.02)
-        self.ended_s = time.monotonic()
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join()
-
-
 def test_difference_on_a_table_that_is_being_written_is_reported_and_does_not_fail_the_run(
     deployment: Deployment,
 ) -> None:
-    with Writer(deployment.dynamodb) as writer:
+    with Writer(deployment.dynamodb, first=ITEMS, changed=0) as writer:
         run_id = deployment.start(segments=2)
         state = deployment.finish(run_id)
 
     assert state == "success"
-    assert len(writer.created) / (writer.ended_s - writer.began_s) > 10, "the writer has to keep writing all the time"
+    assert writer.changes_per_s > 10, "the writer has to keep writing all the time"
     report = deployment.returned(run_id, "verify")
     assert report["table_count"] > report["index_count"] >= ITEMS
     assert any("the stream has" in sign and "inserted" in sign for sign in report["in_motion"])
     assert "being written meanwhile" in deployment.log(run_id, "verify")
-    table, index = table_documents(deployment.dynamodb), index_documents(deployment)
-    assert {key: table[key] for key in index} == index
+    table, index = table_documents(deployment), index_documents(deployment)
+    assert oracle.differences({key: table[key] for key in index}, index) == []
     assert table.keys() - index.keys() <= set(writer.created)
 
 
 def test_orphans_on_a_quiet_table_fail_the_run_with_the_numbers_and_the_next_step(deployment: Deployment) -> None:
     assert deployment.finish(deployment.start()) == "success"
     orphan = members.member(1) | {"memberId": "orphan-1"}
-    body = json.loads(json.dumps(plain(orphan)))
-    deployment.search_call("/members-live/_doc/orphan-1?refresh=true", "PUT", body)
+    body = json.dumps(orphan, default=lambda value: sorted(value) if isinstance(value, set) else float(value))
+    deployment.search_call("/members-live/_doc/orphan-1?refresh=true", "PUT", json.loads(body))
     run_id = deployment.start()
 
     assert deployment.finish(run_id) == "failed"
