@@ -1,7 +1,9 @@
 #!/bin/sh
 # The secrets of docker-compose.yaml, new each time:  sh docker/make-env.sh > .env
 set -eu
-for name in POSTGRES_PASSWORD AIRFLOW_JWT_SECRET AIRFLOW_API_SECRET_KEY; do
-    echo "$name=$(openssl rand -hex 32)"
+random() { head -c 32 /dev/urandom | base64; }
+for name in POSTGRES_PASSWORD AIRFLOW_JWT_SECRET AIRFLOW_API_SECRET_KEY AIRFLOW_FERNET_KEY; do
+    value=$(random | tr '+/' '-_')
+    test "${#value}" -ge 44
+    echo "$name=$value"
 done
-echo "AIRFLOW_FERNET_KEY=$(openssl rand -base64 32 | tr '+/' '-_')"

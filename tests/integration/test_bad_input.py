@@ -99,9 +99,9 @@ def test_progress_on_a_table_that_was_restored_meanwhile_is_not_resumed(either_r
 
 
 def test_a_table_that_goes_away_during_the_copy_ends_it(rig: Rig) -> None:
-    rig.fill(100)
+    rig.fill(200)
     rig.create_index()
-    rig.limit = 10
+    rig.limit = 1  # so many pages that the first is acknowledged long before the last is read
     saved = rig.store.save
 
     def save(value: dict[str, Any]) -> None:
