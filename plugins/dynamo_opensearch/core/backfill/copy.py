@@ -114,7 +114,6 @@ class _Copier:
         self._settings, self._ports, self._identity, self._progress = settings, ports, identity, progress
         self._ledger = Ledger()
         self._began_s = self._saved_s = self._logged_s = self._collected_s = ports.clock.monotonic_s()
-        self._scanned_before = progress.report.scanned
         self._throttled_before = ports.table.throttled
 
     def run(self) -> CopyProgress:
