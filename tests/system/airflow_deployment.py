@@ -28,12 +28,12 @@ class Deployment:
     include: Path
 
     def start(self, **conf: object) -> str:
-        """Trigger a backfill; its run id."""
+        """Trigger a backfill of the members; its run id."""
         return self.airflow.trigger(DAG_ID, conf)
 
-    def finish(self, run_id: str, timeout_s: float = 240.0) -> str:
+    def finish(self, run_id: str, timeout_s: float = 240.0, dag_id: str = DAG_ID) -> str:
         """Wait for the run's end; its state."""
-        return wait_for(lambda: _finished(self.airflow.run_state(DAG_ID, run_id)), timeout_s, "the run to end")
+        return wait_for(lambda: _finished(self.airflow.run_state(dag_id, run_id)), timeout_s, "the run to end")
 
     def tasks(self, run_id: str, task_id: str) -> list[dict[str, Any]]:
         """The instances of one task."""
@@ -93,8 +93,9 @@ def deployed(folder: Path, changes: Mapping[str, str] = {}) -> Iterator[Deployme
     include = folder / "include"
     (include / "targets").mkdir(parents=True)
     (include / "mappings").mkdir()
-    for name in ("targets/members.yaml", "mappings/members.json"):
-        (include / name).write_text((paths.ROOT / "include" / name).read_text())
+    for name in ("targets/members.yaml", "targets/orders.yaml", "mappings/members.json", "mappings/orders.json"):
+        text = (paths.ROOT / "include" / name).read_text()
+        (include / name).write_text(text.replace("enabled: false", "enabled: true"))
     aws = ministack.plan_launch(folder / "ministack", ports.free_port())
     search = opensearch.plan_launch(
         folder / "opensearch", ports.free_port(opensearch.HTTP_PORTS), ports.free_port(), "512m"

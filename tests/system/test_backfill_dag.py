@@ -5,10 +5,12 @@ import os
 import signal
 import urllib.error
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
+from boto3.dynamodb.types import TypeSerializer
 
 from tests.support import oracle
 from tests.system.airflow_deployment import DAG_ID, Deployment, deployed, wait_for
@@ -302,3 +304,67 @@ def test_no_key_item_or_credential_is_in_any_log(deployment: Deployment) -> None
         assert member["email"] not in text
     assert "Signature=" not in text
     assert "Credential=" not in text
+
+
+def order(customer: int, number: int) -> dict[str, Any]:
+    """An item of the shop's table, with all that the sample target leaves out, renames, flattens and computes."""
+    return {
+        "PK": f"CUSTOMER#{customer}|%",
+        "SK": f"ORDER#{number:04d}",
+        "entity": "order",
+        "status": "open",
+        "orderedAt": "2026-01-02T03:04:05Z",
+        "internalNote": "not for readers",
+        "customer": {"name": f"Customer {customer}", "country": "DE"},
+        "lines": [{"sku": "a", "quantity": number, "price": Decimal("1.25")}, {"sku": "b", "quantity": 1, "price": 2}],
+    }
+
+
+def shop(dynamodb: Any, orders: list[dict[str, Any]]) -> None:
+    """The table with these orders, and items beside each that do not belong."""
+    keys = [("PK", "HASH"), ("SK", "RANGE")]
+    dynamodb.create_table(
+        TableName="shop",
+        KeySchema=[{"AttributeName": name, "KeyType": kind} for name, kind in keys],
+        AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name, _ in keys],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    serialize = TypeSerializer().serialize
+    for one in orders:
+        others = [{**one, "SK": "PROFILE"}, {**one, "SK": one["SK"] + "x", "entity": "draft"}]
+        others.append({**one, "SK": one["SK"] + "y", "deletedAt": "2026-02-02"})
+        for item in (one, *others):
+            dynamodb.put_item(TableName="shop", Item={name: serialize(value) for name, value in item.items()})
+
+
+def test_sample_target_with_composite_key_filter_routing_and_transform_is_filled(deployment: Deployment) -> None:
+    orders = [order(customer, number) for customer in range(5) for number in range(1, 41)]
+    shop(deployment.dynamodb, orders)
+    deployment.airflow.wait_for_dag("orders_backfill")
+    deployment.airflow.unpause("orders_backfill")
+
+    run_id = deployment.airflow.trigger("orders_backfill", {"segments": 2})
+
+    assert deployment.finish(run_id, dag_id="orders_backfill") == "success"
+    expected = {
+        f"{one['PK'].replace('%', '%25').replace('|', '%7C')}|{one['SK']}": {
+            "customerKey": one["PK"],
+            "orderId": one["SK"],
+            "entity": "order",
+            "status": "open",
+            "orderedAt": one["orderedAt"],
+            "customer_name": one["customer"]["name"],
+            "customer_country": "DE",
+            "lines": one["lines"],
+            "total": one["lines"][0]["quantity"] * Decimal("1.25") + 2,
+        }
+        for one in orders
+    }
+    assert oracle.differences(expected, oracle.documents(deployment.search.url, "orders-live")) == []
+    routed = deployment.search_call("/orders-live/_search?size=1")["hits"]["hits"][0]
+    assert routed["_routing"] == routed["_source"]["customerKey"]
+    verify = f"/dags/orders_backfill/dagRuns/{run_id}/taskInstances/verify/xcomEntries/return_value?map_index=-1"
+    value = deployment.airflow.call(verify)["value"]
+    report = json.loads(value) if isinstance(value, str) else value
+    assert (report["offered"], report["table_count"], report["index_count"]) == (200, 200, 200)
+    assert report["skipped"] == report["scanned"] - 200 == 5 + 2 * 200

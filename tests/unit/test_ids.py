@@ -10,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from dynamo_opensearch.core.documents.attribute_values import AttributeValueError
-from dynamo_opensearch.core.documents.ids import MAX_ID_BYTES, document_id
+from dynamo_opensearch.core.documents.ids import MAX_ID_BYTES, document_id, routing_text
 from tests.support.typed_items import numbers
 
 KeyPart = dict[str, Any]
@@ -83,3 +83,11 @@ def test_a_plain_key_is_its_own_id() -> None:
 def test_a_key_of_another_type_is_refused(kind: str) -> None:
     with pytest.raises(AttributeValueError, match="cannot be a key"):
         document_id([{kind: "x"}])
+
+
+@pytest.mark.parametrize(
+    ("value", "routing"),
+    [({"S": "CUSTOMER#7|%"}, "CUSTOMER#7|%"), ({"N": "1.50"}, "1.5"), ({"B": "AAE="}, "AAE=")],
+)
+def test_routing_is_the_key_as_readers_see_it(value: KeyPart, routing: str) -> None:
+    assert routing_text(value) == routing

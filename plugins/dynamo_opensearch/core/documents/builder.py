@@ -14,7 +14,7 @@ from dynamo_opensearch.core.documents.attribute_values import (
     plain_map,
 )
 from dynamo_opensearch.core.documents.field_rules import FieldRules
-from dynamo_opensearch.core.documents.ids import document_id, key_text
+from dynamo_opensearch.core.documents.ids import document_id, routing_text
 from dynamo_opensearch.core.documents.transform import Transform, load_transform
 from dynamo_opensearch.core.errors import PermanentError
 
@@ -118,7 +118,7 @@ class DocumentBuilder:
         return self._key_of(item)
 
     def _routing_of(self, key: KeyValues) -> str | None:
-        return None if self._routing_position is None else key_text(key[self._routing_position])
+        return None if self._routing_position is None else routing_text(key[self._routing_position])
 
 
 def _key_function(key_attributes: tuple[str, ...]) -> Callable[[Item], KeyValues]:

@@ -59,6 +59,15 @@ def key_text(value: AttributeValue) -> str:
         raise AttributeValueError(kind, "cannot be a key; only S, N and B can") from None
 
 
+def routing_text(value: AttributeValue) -> str:
+    """One key value as a routing value: as it is, so that readers can route a search by what they see in the item.
+
+    Raises:
+        AttributeValueError: a type that no DynamoDB key has.
+    """
+    return str(value["S"]) if "S" in value else key_text(value)
+
+
 def document_id(key_values: Sequence[AttributeValue]) -> str:
     """The id of the document for the item with these key values, partition key first.
 
