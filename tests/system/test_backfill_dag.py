@@ -69,12 +69,13 @@ def test_backfill_fills_a_new_index_behind_the_alias_and_reports_what_the_server
 def test_killed_copy_goes_on_where_it_was_acknowledged_and_counts_nothing_twice(deployment: Deployment) -> None:
     limit = 100
     deployment.change_target(lambda text: text.replace("budgets:", f"budgets:\n  scan_limit: {limit}"))
-    run_id = deployment.start(segments=2, read_units_per_s=10)
+    # Two pages a second for each of two tasks: MiniStack says half a unit for such a page.
+    run_id = deployment.start(segments=2, read_units_per_s=2)
 
     def some_way_in() -> tuple[dict[str, Any], int] | None:
         for task in deployment.tasks(run_id, "copy"):
             saved = deployment.airflow.state(task, "progress")
-            if saved and 5 * limit < saved["scanned"] < ITEMS / 2 - 5 * limit and task["pid"]:
+            if saved and 15 * limit <= saved["scanned"] <= ITEMS / 2 - 5 * limit and task["pid"]:
                 return task, saved["scanned"]
         return None
 
@@ -92,7 +93,9 @@ def test_killed_copy_goes_on_where_it_was_acknowledged_and_counts_nothing_twice(
     assert report["indexed"] + report["stale"] == ITEMS
     written = deployment.search_call("/members-v1/_stats/indexing")["_all"]["total"]["indexing"]["index_total"]
     read_again = written - ITEMS
-    assert read_again < scanned_before / 2, "only what was in flight, or not saved yet, may be read again"
+    in_flight = 4 * limit  # requests_in_flight, each with one page
+    not_saved_yet = 6 * limit  # a second's pages, and what a busy machine adds
+    assert read_again <= in_flight + not_saved_yet < scanned_before
     assert "goes on after" in deployment.log(run_id, "copy")
 
 
