@@ -13,8 +13,8 @@ BENCH := .venv-bench
 RUN := $(CURDIR)/$(VENV)/bin
 UV = build/bootstrap/bin/uv
 SYNC = $(UV) pip sync --quiet --require-hashes --strict --compile-bytecode
-LOCK = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-       --no-annotate --custom-compile-command "make lock"
+PIN = $(UV) pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --no-annotate \
+      --custom-compile-command "make lock"
 export PATH := $(RUN):$(PATH)
 
 .DEFAULT_GOAL := help
@@ -48,8 +48,10 @@ mwaa-bundle: environment ## what Amazon's managed Airflow takes, in build/
 	@$(RUN)/python -m tools.mwaa_bundle
 
 lock: $(UV) ## compile every requirements*.in anew
-	@for name in requirements requirements-dev requirements-servers requirements-bootstrap requirements-bench; do \
-		echo "$$name.txt"; $(LOCK) --output-file $$name.txt $$name.in || exit 1; done
+	@echo requirements.txt  # Without hashes: pip 23, which Python 3.11 brings, refuses extras beside them.
+	@$(PIN) --output-file requirements.txt requirements.in
+	@for name in requirements-dev requirements-servers requirements-bootstrap requirements-bench; do \
+		echo "$$name.txt"; $(PIN) --generate-hashes --output-file $$name.txt $$name.in || exit 1; done
 
 clean: ## remove the environments and everything in build/
 	rm -rf $(VENV) $(SERVERS) $(BENCH) build .hypothesis .mypy_cache .pytest_cache .ruff_cache
