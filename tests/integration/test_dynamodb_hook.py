@@ -24,19 +24,8 @@ Connect = Callable[..., DynamoDbTableHook]
 
 
 @pytest.fixture
-def connect(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Connect:
+def connect(monkeypatch: pytest.MonkeyPatch, no_aws_credentials: None) -> Connect:
     """Define the connection and make a hook of it; boto3 finds nothing else on this machine."""
-    for name in (
-        "AWS_ACCESS_KEY_ID",
-        "AWS_SECRET_ACCESS_KEY",
-        "AWS_SESSION_TOKEN",
-        "AWS_PROFILE",
-        "AWS_DEFAULT_REGION",
-    ):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
-    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
 
     def made(connection: str | dict[str, Any]) -> DynamoDbTableHook:
         text = connection if isinstance(connection, str) else json.dumps({"conn_type": "aws", **connection})

@@ -64,13 +64,13 @@ class DynamoDbTableHook(AwsBaseHook):
 
     def _checked_client(self, service: str) -> Any:
         quiet_client_logs()
-        client = self.get_client_type_of(service)
+        client = self._client_of(service)
         if self.conn_config.aws_access_key_id and not is_loopback(client.meta.endpoint_url):
             raise LiteralCredentialsError(str(self.aws_conn_id))
         return client
 
-    def get_client_type_of(self, service: str) -> Any:
-        """A client of another service of the same connection, with that service's own endpoint."""
+    def _client_of(self, service: str) -> Any:
+        """A client of one service of the connection, with that service's own endpoint."""
         return self.get_session(region_name=self.region_name).client(
             service_name=service,
             endpoint_url=self.conn_config.get_service_endpoint_url(service),
