@@ -14,7 +14,7 @@ from dynamo_opensearch.core.backfill.progress import CopyIdentity, CopyProgress
 from dynamo_opensearch.core.dynamodb.scan import ScanSettings
 from dynamo_opensearch.core.dynamodb.table_description import check_same_table, describe_table
 from dynamo_opensearch.core.offer.in_flight import InFlightLimit
-from dynamo_opensearch.operators.connections import TargetConnections
+from dynamo_opensearch.wiring.target_connections import TargetConnections
 from dynamo_opensearch.operators.failures import failures_for_airflow
 from dynamo_opensearch.operators.object_storage import ObjectStorageRejectSink, path_part, reports_path
 from dynamo_opensearch.operators.task_state import progress_store

@@ -56,4 +56,5 @@ class AirflowSettings(BaseModel):
     weekly: Schedule | None = Field(None, description="When it compares content.")
     notifiers: tuple[Notifier, ...] = Field((), description="Called when a run fails.")
     deadline_h: float | None = Field(None, gt=0, description="Hours after which a run is reported as late.")
+    approval_timeout_h: float = Field(24, gt=0, le=24 * 30, description="Hours that a rebuild waits for an approval.")
     approvers: tuple[str, ...] = Field((), description="Users who may approve; default: whoever may edit the DAG run.")

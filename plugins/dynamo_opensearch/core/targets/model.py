@@ -57,9 +57,24 @@ class Budgets(BaseModel):
     )
     requests_in_flight: int = Field(4, ge=1, le=64, description="Bulk requests at once, at most, in each task.")
     max_rejects: int = Field(0, ge=0, description="Documents that OpenSearch may refuse before a run fails.")
+    reindex_slices: int | Literal["auto"] = Field(
+        "auto", description="Slices of a rebuild's _reindex (source=index): a number of 1 to 64, or auto."
+    )
+    reindex_requests_per_s: float | None = Field(
+        None,
+        gt=0,
+        description="Documents a second of a rebuild's _reindex; read again while it runs. Default: not throttled.",
+    )
     keep_previous_h: float = Field(24, gt=0, le=24 * 365, description="Hours that a replaced index is kept.")
     max_repairs: float = Field(0.01, ge=0, le=1, description="Share of the table that a repair may write unasked.")
     tolerance: int = Field(0, ge=0, description="Differences that a reconciliation accepts.")
+
+    @field_validator("reindex_slices")
+    @classmethod
+    def _is_a_number_of_slices(cls, slices: int | str) -> int | str:
+        if isinstance(slices, int) and not 1 <= slices <= 64:
+            raise ValueError(f"must be auto or 1 to 64, got {slices}")
+        return slices
 
 
 class Target(BaseModel):

@@ -1,0 +1,1 @@
+"""From a target's name to the core's ports."""
