@@ -14,10 +14,10 @@ from dynamo_opensearch.core.backfill.progress import CopyIdentity, CopyProgress
 from dynamo_opensearch.core.dynamodb.scan import ScanSettings
 from dynamo_opensearch.core.dynamodb.table_description import check_same_table, describe_table
 from dynamo_opensearch.core.offer.in_flight import InFlightLimit
-from dynamo_opensearch.wiring.target_connections import TargetConnections
 from dynamo_opensearch.operators.failures import failures_for_airflow
 from dynamo_opensearch.operators.object_storage import ObjectStorageRejectSink, path_part, reports_path
-from dynamo_opensearch.operators.task_state import progress_store
+from dynamo_opensearch.operators.task_state import PROGRESS_KEY, progress_store
+from dynamo_opensearch.wiring.target_connections import TargetConnections
 
 
 class PlanBackfillOperator(BaseOperator):
@@ -29,9 +29,11 @@ class PlanBackfillOperator(BaseOperator):
     :param segments: scan segments, 1 to 1,000,000; None: from the table's size.
     :param read_units_per_s: for all tasks together; None: the target's budget.
     :param index: another index of the target than the one behind its alias.
+    :param mapping: another mapping file than the target's.
+    :param is_wanted: without it, nothing is planned and nothing copied.
     """
 
-    template_fields: Sequence[str] = ("segments", "read_units_per_s", "index")
+    template_fields: Sequence[str] = ("segments", "read_units_per_s", "index", "mapping", "is_wanted")
 
     def __init__(
         self,
@@ -40,13 +42,19 @@ class PlanBackfillOperator(BaseOperator):
         segments: int | str | None = None,
         read_units_per_s: float | str | None = None,
         index: str | None = None,
+        mapping: str | None = None,
+        is_wanted: bool | str = True,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.target, self.segments, self.read_units_per_s, self.index = target, segments, read_units_per_s, index
+        self.mapping, self.is_wanted = mapping, is_wanted
 
     def execute(self, context: Context) -> list[list[int]]:
         """Return what ``copy`` is mapped over; push ``plan``."""
+        if not self.is_wanted:
+            self.log.info("nothing is copied from the table in this run")
+            return []
         with failures_for_airflow():
             connections = TargetConnections.of(self.target)
             wishes = BackfillWishes(
@@ -56,7 +64,7 @@ class PlanBackfillOperator(BaseOperator):
             )
             plan = plan_backfill(
                 connections.target,
-                connections.mapping(),
+                connections.mapping(self.mapping),
                 connections.builder,
                 connections.stamps,
                 wishes,
@@ -107,7 +115,6 @@ class CopySegmentsOperator(BaseOperator):
     :param plan: the plan.
     :param prepared: the prepared index.
     :param segments: the first and the last of this task's segments.
-    :param state_index: hidden index for progress, used where Airflow has no task state store (before 3.3).
     """
 
     template_fields: Sequence[str] = ("plan", "prepared", "segments")
@@ -119,12 +126,10 @@ class CopySegmentsOperator(BaseOperator):
         plan: Any,
         prepared: Any,
         segments: Any,
-        state_index: str = ".dynamo-opensearch-state",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.target, self.plan, self.prepared, self.segments = target, plan, prepared, segments
-        self.state_index = state_index
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Return the report of all tries: counts, reject reasons, and where the rejects are."""
@@ -163,7 +168,7 @@ class CopySegmentsOperator(BaseOperator):
                 builder=connections.builder,
                 sender=connections.sender(plan.write_alias, limit),
                 limit=limit,
-                store=progress_store(context, connections.patient, self.state_index),
+                store=progress_store(context, connections.patient, PROGRESS_KEY),
                 sink=sink,
                 clock=connections.clock,
             ),
@@ -187,19 +192,22 @@ class RestoreIndexSettingsOperator(BaseOperator):
 
     :param target: name of the target.
     :param prepared: the prepared index.
+    :param mapping: another mapping file than the target's.
     """
 
-    template_fields: Sequence[str] = ("prepared",)
+    template_fields: Sequence[str] = ("prepared", "mapping")
 
-    def __init__(self, *, target: str, prepared: Any, **kwargs: Any) -> None:
+    def __init__(self, *, target: str, prepared: Any, mapping: str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.target, self.prepared = target, prepared
+        self.target, self.prepared, self.mapping = target, prepared, mapping
 
     def execute(self, context: Context) -> None:  # noqa: ARG002 - Airflow's signature
         """Fails, and with it the run, when the settings are not back."""
         with failures_for_airflow():
             connections = TargetConnections.of(self.target)
-            put_settings_back(PreparedIndex.from_json(self.prepared), connections.mapping(), connections.patient)
+            put_settings_back(
+                PreparedIndex.from_json(self.prepared), connections.mapping(self.mapping), connections.patient
+            )
 
 
 class VerifyBackfillOperator(BaseOperator):

@@ -25,12 +25,14 @@ from dynamo_opensearch.core.opensearch.index_state import read_index
 from dynamo_opensearch.core.opensearch.mapping_file import MappingFile, read_mapping_file
 from dynamo_opensearch.core.opensearch.patient import PatientCluster
 from dynamo_opensearch.core.stamps import StampRule
+from dynamo_opensearch.core.state.index_store import IndexStateStore
 from dynamo_opensearch.core.targets.environment import Environment
 from dynamo_opensearch.core.targets.include_folder import environment_name, include_folder
 from dynamo_opensearch.core.targets.loading import TargetFilesError, load_targets
 from dynamo_opensearch.core.targets.model import Target
 from dynamo_opensearch.hooks.dynamodb import DynamoDbTableHook
 from dynamo_opensearch.hooks.opensearch import OpenSearchHook
+from dynamo_opensearch.wiring.deployment import state_index
 
 MOST_COUNTING_SEGMENTS = 64
 """Segments of the scan that counts a table: enough for its few readers, whatever the copy was divided into."""
@@ -116,13 +118,17 @@ class TargetConnections:
         """Documents by the target's rules."""
         return DocumentBuilder(self.target.key, self.target.documents)
 
-    def mapping(self) -> MappingFile:
-        """The target's mapping file.
+    def mapping(self, file: str | None = None) -> MappingFile:
+        """The target's mapping file, or another one beside it.
 
         Raises:
             MappingFileError: it cannot be used.
         """
-        return read_mapping_file(include_folder() / "mappings" / self.target.mapping)
+        return read_mapping_file(include_folder() / "mappings" / (file or self.target.mapping))
+
+    def state(self, kind: str) -> IndexStateStore:
+        """One state document of the target's alias: ``follow``, ``holder``, ``kept``, ``starts`` or ``swap``."""
+        return IndexStateStore(self.patient, state_index(), f"{kind}|{self.target.alias}")
 
     def builder_for(self, index: str) -> DocumentBuilder:
         """Documents by an index's own rules; the target's, where the index does not say."""
