@@ -7,8 +7,8 @@ from botocore.config import Config
 
 from dynamo_opensearch.core.dynamodb.fast_parsing import install_fast_parsing
 from dynamo_opensearch.core.errors import PermanentError
-from dynamo_opensearch.hooks.loopback import is_loopback
-from dynamo_opensearch.hooks.quiet import quiet_client_logs
+from dynamo_opensearch.core.loopback import is_loopback
+from dynamo_opensearch.core.quiet import quiet_client_logs
 
 
 class LiteralCredentialsError(PermanentError):

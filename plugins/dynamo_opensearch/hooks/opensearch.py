@@ -7,9 +7,9 @@ from airflow.sdk import BaseHook
 from opensearchpy import OpenSearch, Urllib3AWSV4SignerAuth
 
 from dynamo_opensearch.core.errors import PermanentError, SyncError
+from dynamo_opensearch.core.loopback import is_loopback
 from dynamo_opensearch.core.opensearch.cluster import OpenSearchCluster, make_client
-from dynamo_opensearch.hooks.loopback import is_loopback
-from dynamo_opensearch.hooks.quiet import quiet_client_logs
+from dynamo_opensearch.core.quiet import quiet_client_logs
 
 _AUTHENTICATIONS = ("none", "basic", "sigv4")
 

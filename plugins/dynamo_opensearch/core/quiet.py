@@ -6,6 +6,6 @@ _TALKATIVE = ("botocore", "boto3", "urllib3", "opensearch", "opensearchpy", "s3f
 
 
 def quiet_client_logs() -> None:
-    """Set these libraries' loggers to WARNING for this process, whatever level Airflow logs at. Safe to call again."""
+    """Set these libraries' loggers to WARNING for this process, whatever level the host logs at. Safe to call again."""
     for name in _TALKATIVE:
         logging.getLogger(name).setLevel(logging.WARNING)
