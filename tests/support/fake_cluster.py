@@ -32,6 +32,7 @@ class FakeCluster:
         params: Mapping[str, str] | None = None,
         body: bytes | dict[str, Any] | None = None,
         timeout_s: float = 60.0,
+        decode: Any = None,
     ) -> Any:
         self.requests.append((method, path, dict(params or {}), body))
         if self.steps:

@@ -49,6 +49,7 @@ class SequencedCluster:
         params: Mapping[str, str] | None = None,
         body: Any = None,
         timeout_s: float = 60.0,
+        decode: Any = None,
     ) -> Any:
         what = path.rpartition("/")[2]
         self.before(what)

@@ -20,12 +20,13 @@ BATCH_KEYS = 100
 
 @dataclass(frozen=True, slots=True)
 class KeyedRead:
-    """What a group of up to 100 keys had: the items that are there, and when the reading of the group began."""
+    """What a group of up to 100 keys had: the items that are there, when the reading began, and its cost."""
 
     keys: tuple[KeyValues, ...]
     items: list[Item]
     began_us: int
     began_s: float
+    read_units: float = 0.0
 
 
 class KeyedReader:
@@ -50,10 +51,12 @@ class KeyedReader:
         wanted = [request_key(named_key(self._key_attributes, key)) for key in unique.values()]
         began: list[tuple[int, float]] = []
         items: list[Item] = []
+        read_units = 0.0
         backoff = Backoff(self._retry, self._clock)
         while wanted:
             answer = self._table.batch_get({self._table.table: {"Keys": wanted, "ConsistentRead": True}})
             began.append((answer.began_us, answer.began_s))
+            read_units += answer.read_units
             items += answer.content.get("Responses", {}).get(self._table.table, [])
             left: dict[str, Any] = answer.content.get("UnprocessedKeys", {}).get(self._table.table, {})
             wanted = [request_key(key) for key in left.get("Keys", [])]
@@ -65,7 +68,7 @@ class KeyedReader:
                     backoff.waited_s,
                     f"{len(wanted)} unprocessed keys",
                 )
-        return KeyedRead(group, items, *began[0])
+        return KeyedRead(group, items, *began[0], read_units)
 
 
 def _batched(keys: Sequence[KeyValues], size: int) -> Iterator[tuple[KeyValues, ...]]:

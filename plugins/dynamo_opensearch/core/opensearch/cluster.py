@@ -1,6 +1,6 @@
 """One request to OpenSearch: the port that the core writes against, and its adapter on opensearch-py."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 import orjson
@@ -15,6 +15,8 @@ from dynamo_opensearch.core.opensearch.errors import SERVICE, ConnectionLostErro
 PASSING_STATUSES = frozenset({429, 500, 502, 503, 504})
 """A node that is being stopped answers 500 as well."""
 Json = dict[str, Any]
+Decode = Callable[[str], Any]
+"""JSON text to values; ValueError where it is none."""
 
 
 class Cluster(Protocol):
@@ -28,8 +30,9 @@ class Cluster(Protocol):
         params: Mapping[str, str] | None = None,
         body: bytes | Json | None = None,
         timeout_s: float = 60.0,
+        decode: Decode | None = None,
     ) -> Any:
-        """The decoded answer of a 2xx.
+        """The decoded answer of a 2xx; ``decode`` takes orjson's place, where numbers need all digits.
 
         Raises:
             OpenSearchRequestError: any other status.
@@ -90,9 +93,12 @@ class OpenSearchCluster:
         params: Mapping[str, str] | None = None,
         body: bytes | Json | None = None,
         timeout_s: float = 60.0,
+        decode: Decode | None = None,
     ) -> Any:
         """See ``Cluster.request``."""
         try:
+            if decode is not None:
+                return _decoded(self._text(method, path, params, body, timeout_s), decode)
             return self._transport.perform_request(
                 method, path, params={**(params or {}), "request_timeout": timeout_s}, body=body
             )
@@ -103,6 +109,21 @@ class OpenSearchCluster:
         except TransportError as error:
             # Without its cause: that one's text is the answer, which quotes values of documents.
             raise _request_error(error, f"{method} {path}") from None
+
+    def _text(
+        self, method: str, path: str, params: Mapping[str, str] | None, body: bytes | Json | None, timeout_s: float
+    ) -> str:
+        """Past the client's transport, which decodes every answer; signing and errors are its connection's."""
+        data = orjson.dumps(body) if isinstance(body, dict) else body
+        connection = self._transport.get_connection()
+        return str(connection.perform_request(method, path, dict(params or {}), data, timeout=timeout_s)[2])
+
+
+def _decoded(text: str, decode: Decode) -> Any:
+    try:
+        return decode(text)
+    except ValueError as error:
+        raise ConnectionLostError("the answer was cut off") from error
 
 
 def _request_error(error: TransportError, request: str) -> Exception:

@@ -7,7 +7,7 @@ from typing import Any
 from dynamo_opensearch.core.backoff import Backoff, RetryPolicy
 from dynamo_opensearch.core.clock import Clock
 from dynamo_opensearch.core.errors import ServiceUnavailableError
-from dynamo_opensearch.core.opensearch.cluster import PASSING_STATUSES, Cluster, Json
+from dynamo_opensearch.core.opensearch.cluster import PASSING_STATUSES, Cluster, Decode, Json
 from dynamo_opensearch.core.opensearch.errors import SERVICE, ConnectionLostError, OpenSearchRequestError
 
 log = logging.getLogger(__name__)
@@ -27,8 +27,9 @@ class PatientCluster:
         params: Mapping[str, str] | None = None,
         body: bytes | Json | None = None,
         timeout_s: float = 60.0,
+        decode: Decode | None = None,
     ) -> Any:
-        """The decoded answer of a 2xx.
+        """The decoded answer of a 2xx; ``decode`` as ``Cluster.request``.
 
         Raises:
             ServiceUnavailableError: failures that may pass went on for longer than the retry policy waits.
@@ -38,7 +39,7 @@ class PatientCluster:
         while True:
             cause: Exception
             try:
-                return self._cluster.request(method, path, params=params, body=body, timeout_s=timeout_s)
+                return self._cluster.request(method, path, params=params, body=body, timeout_s=timeout_s, decode=decode)
             except ConnectionLostError as error:
                 problem, cause = error.problem, error
             except OpenSearchRequestError as error:
