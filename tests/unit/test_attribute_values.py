@@ -64,7 +64,7 @@ def test_any_spelling_of_a_number_is_valid_json_and_the_same_number(number: Deci
         ({"NULL": True}, None),
         ({"M": {}}, {}),
         ({"L": []}, []),
-        ({"SS": ["b", "a"]}, ["b", "a"]),
+        ({"SS": ["b", "a"]}, ["a", "b"]),
         ({"NS": ["1", "2.50"]}, [1, Decimal("2.50")]),
         ({"BS": ["AA=="]}, ["AA=="]),
         (
@@ -112,3 +112,9 @@ def test_an_unknown_type_inside_an_item_is_refused(value: Any) -> None:
 def test_the_oracle_shares_no_code_with_the_package() -> None:
     assert "dynamo_opensearch" not in oracle.__dict__
     assert TypeDeserializer.__module__.startswith("boto3")
+
+
+@pytest.mark.parametrize("kind", ["SS", "NS", "BS"])
+def test_the_order_of_a_sets_members_makes_no_other_document(kind: str) -> None:
+    members = ["30", "-2", "1000"]
+    assert through_package({"it": {kind: members}}) == through_package({"it": {kind: members[::-1]}})

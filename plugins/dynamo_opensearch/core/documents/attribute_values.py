@@ -2,7 +2,8 @@
 
 An attribute value is an object with one member: its type and its content, ``{"S": "text"}``
 (https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_AttributeValue.html). Numbers go through as they
-came, all 38 digits, as raw JSON text; binary values stay base64 text.
+came, all 38 digits, as raw JSON text; binary values stay base64 text. Sets are sorted: DynamoDB keeps no order of their
+members, and the same item must give the same document.
 """
 
 import re
@@ -55,8 +56,8 @@ def _number(text: str) -> orjson.Fragment:
     return orjson.Fragment(text if _is_json_number(text) else number_text(text))
 
 
-def _numbers(texts: Sequence[str]) -> list[orjson.Fragment]:
-    return [_number(text) for text in texts]
+def _number_set(texts: Sequence[str]) -> list[orjson.Fragment]:
+    return [_number(text) for text in sorted(texts)]
 
 
 def _same(content: Any) -> Any:
@@ -109,7 +110,7 @@ _CONVERT: dict[str, Callable[[Any], Any]] = {
     "NULL": _null,
     "M": plain_map,
     "L": _list,
-    "SS": _same,
-    "NS": _numbers,
-    "BS": _same,
+    "SS": sorted,
+    "NS": _number_set,
+    "BS": sorted,
 }
