@@ -7,8 +7,10 @@ import pytest
 
 from dynamo_opensearch.core.clock import MissingDateError, WorkerClockError
 from dynamo_opensearch.core.dynamodb.errors import TableMissingError
+from dynamo_opensearch.core.dynamodb.fast_parsing import install_fast_parsing
 from dynamo_opensearch.core.dynamodb.scan import ScanSettings, count_items
 from dynamo_opensearch.core.dynamodb.stream_changes import count_changes
+from dynamo_opensearch.core.dynamodb.table_client import TableClient
 from dynamo_opensearch.core.dynamodb.table_description import TableNotReadyError, describe_table
 from dynamo_opensearch.core.errors import AccessDeniedError, ServiceUnavailableError
 from dynamo_opensearch.core.offer import delivery
@@ -68,7 +70,7 @@ def test_an_answer_held_for_longer_than_the_client_waits_is_asked_for_again(
 
 def test_throttling_that_stays_ends_the_patience_and_the_next_try_goes_on(rig: Rig, dynamodb_proxy: FaultProxy) -> None:
     rig.retry = quick_retry(0.5)
-    rig.table_client._retry = rig.retry
+    rig.table_client = TableClient(rig.client, rig.table, rig.clock, rig.retry)
     dynamodb_proxy.on("Scan", faults.throttled(), times=10**6, skip=3)
     with pytest.raises(ServiceUnavailableError, match="ProvisionedThroughputExceededException"):
         rig.copy(range(1), 1)
@@ -191,6 +193,7 @@ def test_what_changed_since_a_moment_is_counted_in_the_stream(make_rig: MakeRig,
     arn = describe_table(rig.table_client).stream_arn
     assert arn is not None
     streams = oracle.client(either_dynamodb.url, "dynamodbstreams")
+    install_fast_parsing(streams)
     try:
         changes = count_changes(streams, arn, 0, rig.clock, rig.retry)
         later = count_changes(streams, arn, int((time.time() + 60) * 1e6), rig.clock, rig.retry)

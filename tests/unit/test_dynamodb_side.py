@@ -1,7 +1,6 @@
 """Calls to DynamoDB through a boto3 client whose answers are scripted at the method, without a socket."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
 from email.utils import formatdate
 from typing import Any
 
@@ -286,7 +285,7 @@ def test_a_wrong_key_and_another_table_are_refused(clock: FakeClock) -> None:
 
 
 def stream_record(name: str, second: int) -> dict[str, Any]:
-    return {"eventName": name, "dynamodb": {"ApproximateCreationDateTime": datetime.fromtimestamp(second, UTC)}}
+    return {"eventName": name, "dynamodb": {"ApproximateCreationDateTime": second, "SequenceNumber": "1"}}
 
 
 def streams(clock: FakeClock, records: list[Any], shards: tuple[str, ...] = ("s1",)) -> ScriptedClient:

@@ -55,12 +55,14 @@ class DynamoDbTableHook(AwsBaseHook):
         return client
 
     def streams_client(self) -> Any:
-        """A client of DynamoDB Streams.
+        """A client of DynamoDB Streams whose GetRecords answers in typed JSON.
 
         Raises:
             LiteralCredentialsError: as ``table_client``.
         """
-        return self._checked_client("dynamodbstreams")
+        client = self._checked_client("dynamodbstreams")
+        install_fast_parsing(client)
+        return client
 
     def _checked_client(self, service: str) -> Any:
         quiet_client_logs()

@@ -1,24 +1,17 @@
 """How far a segment task has got, in a form that survives its process."""
 
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
 from dynamo_opensearch.core.backfill.ledger import Position
 from dynamo_opensearch.core.reports import CopyReport
+from dynamo_opensearch.core.state.store import StateStore
 
 _FORMAT = 1
 
 
-class ProgressStore(Protocol):
-    """One small JSON object per task, kept from try to try."""
-
-    def load(self) -> dict[str, Any] | None:
-        """What was saved last, or None."""
-        ...
-
-    def save(self, value: dict[str, Any]) -> None:
-        """Replace it, durably, before this returns."""
-        ...
+ProgressStore = StateStore
+"""One small JSON object per task, kept from try to try."""
 
 
 @dataclass(frozen=True, kw_only=True)

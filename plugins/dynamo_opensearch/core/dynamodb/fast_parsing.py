@@ -1,4 +1,4 @@
-"""Scan and BatchGetItem answers straight from bytes to dicts, past boto3's shape-driven parser.
+"""Scan, BatchGetItem and GetRecords answers straight from bytes to dicts, past boto3's shape-driven parser.
 
 botocore emits ``before-parse.<service>.<operation>`` with the raw answer and a dict of its own to fill; signing,
 endpoints, credentials and errors stay botocore's. About five times the items per CPU second (bench/README.md).
@@ -8,18 +8,16 @@ from typing import Any
 
 import orjson
 
-_FAST_OPERATIONS = ("Scan", "BatchGetItem")
+_FAST_OPERATIONS = ("dynamodb.Scan", "dynamodb.BatchGetItem", "dynamodb-streams.GetRecords")
 
 
 def install_fast_parsing(client: Any) -> None:
-    """Make a boto3 DynamoDB client answer Scan and BatchGetItem in typed JSON as it came (binary stays base64).
+    """Make a boto3 client of DynamoDB or its streams answer items and records in typed JSON as it came.
 
-    Safe to call twice: the handler has an id of its own.
+    Binary stays base64 text, a record's time a number of seconds. Safe to call twice: the handler has an id of its own.
     """
     for operation in _FAST_OPERATIONS:
-        client.meta.events.register(
-            f"before-parse.dynamodb.{operation}", _parse, unique_id=f"dynamo-opensearch-{operation}"
-        )
+        client.meta.events.register(f"before-parse.{operation}", _parse, unique_id=f"dynamo-opensearch-{operation}")
 
 
 def _parse(response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_: Any) -> None:

@@ -1,14 +1,13 @@
 """How much a table was changed since a moment, as its stream tells. Bounded: the answer may be "at least"."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from dynamo_opensearch.core.backoff import Backoff, RetryPolicy
+from dynamo_opensearch.core.backoff import RetryPolicy
 from dynamo_opensearch.core.clock import Clock, SystemClock
-from dynamo_opensearch.core.dynamodb.errors import CALL_ERRORS, SERVICE, describe, is_passing, permanent_error
-from dynamo_opensearch.core.errors import ServiceUnavailableError
+from dynamo_opensearch.core.dynamodb.stream_client import StreamClient, StreamRecord
 
 _EMPTY_PAGES_AT_HEAD = 3
 _MOST_PAGES = 500
@@ -42,21 +41,18 @@ def count_changes(
 ) -> StreamChanges:
     """Count stream records created at ``since_us`` (microseconds since 1970) or later. Reads only.
 
-    ``streams`` is a boto3 client of DynamoDB Streams. At most 500 pages are read. A shard has its indexer as a reader
-    already, so throttling is to be expected, and waited out.
+    ``streams`` is a boto3 client of DynamoDB Streams with ``install_fast_parsing``. At most 500 pages are read. A
+    shard has its indexer as a reader already, so throttling is to be expected, and waited out.
 
     Raises:
-        AccessDeniedError, DynamoDbRequestError: the stream cannot be read.
+        AccessDeniedError, DynamoDbRequestError, StreamMissingError: the stream cannot be read.
+        ShardMissingError, RecordsTrimmedError: a shard aged out of the stream while it was read.
         ServiceUnavailableError: passing failures went on for longer than the retry policy waits.
     """
-    reader = _StreamReader(streams, stream_arn, clock or SystemClock(), retry or RetryPolicy())
+    stream = StreamClient(streams, stream_arn, clock or SystemClock(), retry or RetryPolicy())
     counts: Counter[str] = Counter()
-    for number, records in enumerate(reader.pages(), start=1):
-        counts.update(
-            record["eventName"]
-            for record in records
-            if record["dynamodb"]["ApproximateCreationDateTime"].timestamp() * 1e6 >= since_us
-        )
+    for number, records in enumerate(_pages(stream), start=1):
+        counts.update(record.kind for record in records if record.created_us >= since_us)
         if number >= _MOST_PAGES:
             return _changes(counts, is_complete=False)
     return _changes(counts, is_complete=True)
@@ -71,52 +67,13 @@ def _changes(counts: Counter[str], *, is_complete: bool) -> StreamChanges:
     )
 
 
-class _StreamReader:
-    """The pages of all shards, from the horizon to the head."""
-
-    def __init__(self, streams: Any, stream_arn: str, clock: Clock, retry: RetryPolicy) -> None:
-        self._streams, self._stream_arn, self._clock, self._retry = streams, stream_arn, clock, retry
-
-    def pages(self) -> Iterator[list[dict[str, Any]]]:
-        for shard in self._shards():
-            yield from self._shard_pages(shard)
-
-    def _shards(self) -> Iterator[str]:
-        start: dict[str, str] = {}
-        while True:
-            answer = self._call("DescribeStream", self._streams.describe_stream, StreamArn=self._stream_arn, **start)
-            described = answer["StreamDescription"]
-            yield from (shard["ShardId"] for shard in described["Shards"])
-            if not described.get("LastEvaluatedShardId"):
-                return
-            start = {"ExclusiveStartShardId": described["LastEvaluatedShardId"]}
-
-    def _shard_pages(self, shard: str) -> Iterator[list[dict[str, Any]]]:
-        """The head is believed after several empty pages; a closed shard ends by itself."""
-        token = self._call(
-            "GetShardIterator",
-            self._streams.get_shard_iterator,
-            StreamArn=self._stream_arn,
-            ShardId=shard,
-            ShardIteratorType="TRIM_HORIZON",
-        ).get("ShardIterator")
+def _pages(stream: StreamClient) -> Iterator[list[StreamRecord]]:
+    """All shards from the horizon on. The head is believed after several empty pages; a closed shard ends by itself."""
+    for shard in stream.list_shards().shards:
+        iterator = stream.iterator(shard.shard, None)
         empty_pages = 0
-        while token and empty_pages < _EMPTY_PAGES_AT_HEAD:
-            answer = self._call("GetRecords", self._streams.get_records, ShardIterator=token, Limit=1000)
-            token = answer.get("NextShardIterator")
-            empty_pages = 0 if answer["Records"] else empty_pages + 1
-            yield answer["Records"]
-
-    def _call(self, action: str, method: Callable[..., dict[str, Any]], **arguments: Any) -> dict[str, Any]:
-        backoff = Backoff(self._retry, self._clock)
-        while True:
-            try:
-                return method(**arguments)
-            except CALL_ERRORS as error:
-                if not is_passing(error):
-                    region = str(self._streams.meta.region_name)
-                    raise permanent_error(error, action, self._stream_arn, region) from error
-                if not backoff.wait():
-                    raise ServiceUnavailableError(
-                        SERVICE, action, backoff.attempts, backoff.waited_s, describe(error)
-                    ) from error
+        while iterator and empty_pages < _EMPTY_PAGES_AT_HEAD:
+            page = stream.records(iterator)
+            iterator = page.next_iterator
+            empty_pages = 0 if page.records else empty_pages + 1
+            yield page.records

@@ -1,0 +1,1 @@
+"""Following the stream for every index that the indexer does not feed."""

@@ -1,0 +1,1 @@
+"""The table's stream: positions in it, which shards may be read when, and its pages."""
