@@ -1,16 +1,15 @@
 """Whether an index is fit to be written to: refusals come before the first write, all at once."""
 
-import uuid
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from typing import Any
 
 from dynamo_opensearch.core.clock import Clock
 from dynamo_opensearch.core.errors import PermanentError
-from dynamo_opensearch.core.opensearch.errors import OpenSearchRequestError
-from dynamo_opensearch.core.opensearch.index_state import IndexState, read_index
+from dynamo_opensearch.core.opensearch.index_state import IndexState
 from dynamo_opensearch.core.opensearch.mapping_file import MappingFile
 from dynamo_opensearch.core.opensearch.patient import PatientCluster
+from dynamo_opensearch.core.opensearch.scratch_index import mapping_as_written
 from dynamo_opensearch.core.stamps import StampRule, check_version
 
 VERSIONS_SAMPLED = 1_000
@@ -29,17 +28,6 @@ class IndexUnfitError(PermanentError):
             f"index {self.index!r} cannot be filled, nothing was written. Problems: {len(self.problems)}\n{lines}\n"
             "Correct the mapping file or the index, or rebuild into a new index, then start again."
         )
-
-
-class MappingRefusedError(PermanentError):
-    """OpenSearch does not take the mapping file."""
-
-    def __init__(self, file: str, error_type: str, reason: str) -> None:
-        super().__init__(file, error_type, reason)
-        self.file, self.error_type, self.reason = file, error_type, reason
-
-    def __str__(self) -> str:
-        return f"OpenSearch refuses mapping file {self.file!r}: {self.error_type}: {self.reason}"
 
 
 class IndexTemplateError(PermanentError):
@@ -111,16 +99,26 @@ def _legacy_templates(cluster: PatientCluster, index: str) -> list[str]:
 
 
 def _settings_problems(state: IndexState, mapping: MappingFile) -> Iterator[str]:
+    yield from pipeline_problems(state, mapping)
+    yield from source_problems(state.mappings)
+    for name, wanted in mapping.settings.items():
+        if name.startswith("index.analysis.") and not _same_setting(state.settings.get(name), wanted):
+            yield f"setting {name} is {state.settings.get(name)!r}, the mapping file says {wanted!r}"
+
+
+def pipeline_problems(state: IndexState, mapping: MappingFile) -> Iterator[str]:
+    """Ingest pipelines of the index that the mapping file does not declare."""
     for pipeline in ("index.default_pipeline", "index.final_pipeline"):
         actual = state.settings.get(pipeline, "_none")
         if actual not in ("_none", mapping.settings.get(pipeline)):
             yield f"{pipeline} is {actual!r}: an ingest pipeline would change every document; remove it"
-    source = state.mappings.get("_source", {})
+
+
+def source_problems(mappings: dict[str, Any]) -> Iterator[str]:
+    """A mapping under which ``_source`` is not the whole document."""
+    source = mappings.get("_source", {})
     if source.get("enabled", True) in (False, "false") or source.get("excludes") or source.get("includes"):
         yield "its mapping filters _source: fields would be lost in every rebuild; rebuild it without that"
-    for name, wanted in mapping.settings.items():
-        if name.startswith("index.analysis.") and not _same_setting(state.settings.get(name), wanted):
-            yield f"setting {name} is {state.settings.get(name)!r}, the mapping file says {wanted!r}"
 
 
 def _same_setting(actual: Any, wanted: Any) -> bool:
@@ -134,7 +132,7 @@ def _mapping_problems(cluster: PatientCluster, state: IndexState, mapping: Mappi
     wanted = {name: value for name, value in mapping.mappings.items() if name != "_meta"}
     if state.mappings == wanted:
         return
-    canonical = _as_opensearch_writes_it(cluster, mapping, state.index)
+    canonical = mapping_as_written(cluster, mapping, state.index)
     yield from differences(canonical, state.mappings, "")
 
 
@@ -151,22 +149,3 @@ def differences(wanted: Any, actual: Any, path: str) -> Iterator[str]:
                 yield from differences(wanted[name], actual[name], place)
     elif wanted != actual:
         yield f"mapping: {path} is {actual!r} in the index, {wanted!r} in the file"
-
-
-def _as_opensearch_writes_it(cluster: PatientCluster, mapping: MappingFile, index: str) -> dict[str, Any]:
-    """The file's mapping in OpenSearch's own words, from a scratch index that is removed again."""
-    scratch = f"{index}-scratch-{uuid.uuid4().hex[:12]}"
-    settings = {
-        **mapping.settings,
-        "index.number_of_shards": 1,
-        "index.number_of_replicas": 0,
-        "index.hidden": True,
-    }
-    try:
-        cluster.request("PUT", f"/{scratch}", body={"settings": settings, "mappings": mapping.mappings})
-    except OpenSearchRequestError as error:
-        raise MappingRefusedError(mapping.file, error.error_type, error.reason) from error
-    try:
-        return read_index(cluster, scratch).mappings
-    finally:
-        cluster.request("DELETE", f"/{scratch}")

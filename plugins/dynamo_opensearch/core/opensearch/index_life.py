@@ -6,9 +6,8 @@ from typing import Any
 from dynamo_opensearch.core.errors import PassingError
 from dynamo_opensearch.core.opensearch.alias import AliasIsIndexError
 from dynamo_opensearch.core.opensearch.errors import OpenSearchRequestError
-from dynamo_opensearch.core.opensearch.index_checks import MappingRefusedError
 from dynamo_opensearch.core.opensearch.index_state import META_KEY, IndexState, read_index
-from dynamo_opensearch.core.opensearch.mapping_file import MappingFile
+from dynamo_opensearch.core.opensearch.mapping_file import MappingFile, MappingRefusedError
 from dynamo_opensearch.core.opensearch.patient import PatientCluster
 
 LOOSE_SETTINGS: dict[str, Any] = {

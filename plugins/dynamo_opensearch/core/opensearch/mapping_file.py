@@ -21,6 +21,17 @@ class MappingFileError(PermanentError):
         return f"mapping file {self.file!r} {self.problem}"
 
 
+class MappingRefusedError(PermanentError):
+    """OpenSearch does not take the mapping file."""
+
+    def __init__(self, file: str, error_type: str, reason: str) -> None:
+        super().__init__(file, error_type, reason)
+        self.file, self.error_type, self.reason = file, error_type, reason
+
+    def __str__(self) -> str:
+        return f"OpenSearch refuses mapping file {self.file!r}: {self.error_type}: {self.reason}"
+
+
 @dataclass(frozen=True)
 class MappingFile:
     """Body of an index creation: ``mappings`` and, optionally, ``settings``."""
