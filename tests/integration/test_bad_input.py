@@ -23,14 +23,13 @@ from dynamo_opensearch.core.opensearch.alias import (
 from dynamo_opensearch.core.opensearch.index_checks import (
     IndexTemplateError,
     IndexUnfitError,
-    MappingRefusedError,
     check_index,
     check_no_template,
     check_versions,
 )
 from dynamo_opensearch.core.opensearch.index_life import NewIndex, create_index, loosen_settings, restore_settings
 from dynamo_opensearch.core.opensearch.index_state import read_index
-from dynamo_opensearch.core.opensearch.mapping_file import MappingFile
+from dynamo_opensearch.core.opensearch.mapping_file import MappingFile, MappingRefusedError
 from dynamo_opensearch.core.stamps import ForeignVersionError, StampRule
 from tests.integration.conftest import MakeRig
 from tests.support.fakes import quick_retry

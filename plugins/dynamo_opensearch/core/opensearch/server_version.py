@@ -100,7 +100,7 @@ def _nodes(cluster: PatientCluster) -> Iterator[dict[str, Any]]:
 def _parsed(text: str) -> ServerVersion:
     match = _VERSION.match(text)
     if match is None:
-        raise ServerUnfitError(f"of version {text!r}", "which is not a version that this package can read. Check host and port of the connection.")
+        raise ServerUnfitError(f"of version {text!r}", "which is no version. Check host and port of the connection.")
     return ServerVersion(int(match[1]), int(match[2]), int(match[3] or 0))
 
 
