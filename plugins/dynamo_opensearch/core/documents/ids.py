@@ -8,10 +8,10 @@ from dynamo_opensearch.core.documents.attribute_values import AttributeValue, At
 MAX_ID_BYTES = 512
 """OpenSearch refuses a longer ``_id``, and with it the whole bulk request."""
 
-_SEPARATOR = "|"
-_HASH_MARK = "%~"
+SEPARATOR = "|"
+HASH_MARK = "%~"
 """Stands in no escaped value: there, ``%`` is followed by two hexadecimal digits."""
-_PREFIX_BYTES = MAX_ID_BYTES - len(_HASH_MARK) - 64
+_PREFIX_BYTES = MAX_ID_BYTES - len(HASH_MARK) - 64
 
 
 def _canonical_number(text: str) -> str:
@@ -34,9 +34,9 @@ def _canonical_number(text: str) -> str:
 
 
 def _escape(text: str) -> str:
-    if "%" not in text and _SEPARATOR not in text:
+    if "%" not in text and SEPARATOR not in text:
         return text
-    return text.replace("%", "%25").replace(_SEPARATOR, "%7C")
+    return text.replace("%", "%25").replace(SEPARATOR, "%7C")
 
 
 def _same(text: str) -> str:
@@ -77,8 +77,8 @@ def document_id(key_values: Sequence[AttributeValue]) -> str:
     Raises:
         AttributeValueError: a type that no DynamoDB key has.
     """
-    text = key_text(key_values[0]) if len(key_values) == 1 else _SEPARATOR.join(map(key_text, key_values))
+    text = key_text(key_values[0]) if len(key_values) == 1 else SEPARATOR.join(map(key_text, key_values))
     if len(text) * 4 <= MAX_ID_BYTES or len(encoded := text.encode()) <= MAX_ID_BYTES:
         return text
     prefix = encoded[:_PREFIX_BYTES].decode(errors="ignore")
-    return prefix + _HASH_MARK + hashlib.sha256(encoded).hexdigest()
+    return prefix + HASH_MARK + hashlib.sha256(encoded).hexdigest()

@@ -1,0 +1,183 @@
+"""The index's side: every document of a shard at one point in time.
+
+One point in time for each shard, in Lucene's own order (``_doc``): no slices are needed, no two readers share
+anything, and it works on every version with points in time (``_shard_doc`` came late). The primary is asked, since a
+replica that copies segments may lag behind a refresh.
+
+``_source`` must not go through ``filter_path``: OpenSearch then writes it anew and cuts numbers to doubles.
+"""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import orjson
+
+from dynamo_opensearch.core.compare.digest import decode_exact, plain_integer, value_digest
+from dynamo_opensearch.core.compare.rows import OnPage, Row, RowWriter, SideRead, go_on
+from dynamo_opensearch.core.compare.table_side import Depth
+from dynamo_opensearch.core.errors import PassingError, SyncError
+from dynamo_opensearch.core.opensearch.patient import PatientCluster
+
+log = logging.getLogger(__name__)
+
+_KEEP_ALIVE = "5m"
+_PAGE_BYTES = 2_000_000
+"""What an answer should have: with its decoded values it is several times that."""
+_FIRST_PAGE, _LARGEST_CONTENT_PAGE, _LARGEST_KEYS_PAGE = 100, 2_000, 10_000
+_KEYS_FIELDS = "timed_out,_shards.failed,hits.total.value,hits.hits._id,hits.hits._routing,hits.hits.sort"
+
+
+class ShardsFailedError(PassingError):
+    """OpenSearch answered for some shards only, or gave fewer documents than it had counted."""
+
+    def __init__(self, index: str, request: str, problem: str) -> None:
+        super().__init__(index, request, problem)
+        self.index, self.request, self.problem = index, request, problem
+
+    def __str__(self) -> str:
+        return (
+            f"index {self.index!r} was not read completely: {self.request}: {self.problem}. Nothing was concluded "
+            "from the part that came. Look at the index's health; the task can be tried again as it is."
+        )
+
+
+def count_shards(cluster: PatientCluster, index: str) -> int:
+    """Primary shards of the index.
+
+    Raises:
+        OpenSearchRequestError: 404 when it is not there.
+    """
+    answer = cluster.request(
+        "GET", f"/{quote(index)}/_settings/index.number_of_shards", params={"flat_settings": "true"}
+    )
+    return int(answer[index]["settings"]["index.number_of_shards"])
+
+
+def routing_of_aliases(cluster: PatientCluster, index: str) -> str | None:
+    """The routing that its aliases put on what is written through them; None where they leave it alone."""
+    aliases = cluster.request("GET", f"/{quote(index)}/_alias")[index]["aliases"].values()
+    return next((alias["index_routing"] for alias in aliases if alias.get("index_routing")), None)
+
+
+def refresh(cluster: PatientCluster, index: str) -> None:
+    """Make everything that was written visible.
+
+    Raises:
+        ShardsFailedError: not on all shards.
+    """
+    answer = cluster.request("POST", f"/{quote(index)}/_refresh", timeout_s=600)
+    _check_shards(answer, index, "refresh")
+
+
+def read_shard(
+    cluster: PatientCluster, index: str, shard: int, depth: Depth, file: Path, on_page: OnPage = go_on
+) -> SideRead:
+    """Read all documents of one shard, as they are now, into a file. A second run replaces the file.
+
+    What ``on_page`` raises ends it.
+
+    Raises:
+        ShardsFailedError: the shard did not answer, or not for all of its documents.
+        ServiceUnavailableError, AccessDeniedError, OpenSearchRequestError: as ``PatientCluster.request``.
+    """
+    rows = 0
+    with RowWriter(file) as writer, point_in_time(cluster, index, shard) as pit:
+        for page in _pages(cluster, index, pit, depth):
+            on_page()
+            writer.write(page)
+            rows += len(page)
+    return SideRead(rows=rows)
+
+
+@contextmanager
+def point_in_time(cluster: PatientCluster, index: str, shard: int) -> Iterator[str]:
+    """A point in time of one shard, released in all cases.
+
+    Raises:
+        ShardsFailedError: the shard does not answer.
+    """
+    answer = cluster.request(
+        "POST",
+        f"/{quote(index)}/_search/point_in_time",
+        params={
+            "keep_alive": _KEEP_ALIVE,
+            "preference": f"_shards:{shard}|_primary",
+            "allow_partial_pit_creation": "false",
+        },
+    )
+    pit = str(answer["pit_id"])
+    try:
+        _check_shards(answer, index, "point in time")
+        yield pit
+    finally:
+        _release(cluster, pit)
+
+
+def _release(cluster: PatientCluster, pit: str) -> None:
+    try:
+        cluster.request("DELETE", "/_search/point_in_time", body={"pit_id": [pit]})
+    except SyncError as error:  # it must not hide why the reading failed, and the point in time ends by itself
+        log.warning("a point in time was not released, it ends by itself in %s: %s", _KEEP_ALIVE, error)
+
+
+def _pages(cluster: PatientCluster, index: str, pit: str, depth: Depth) -> Iterator[list[Row]]:
+    """Rows, page by page, as many as the shard says it has."""
+    has_content = depth == "content"
+    size, expected, found = _FIRST_PAGE, 0, 0
+    after: list[Any] | None = None
+    while after is None or found < expected:
+        answer_bytes, answer = _search(cluster, pit, has_content, size, after)
+        _check_shards(answer, index, "search")
+        if after is None:
+            expected = plain_integer(answer["hits"]["total"]["value"])
+        hits = answer["hits"].get("hits", [])
+        if not hits:
+            break
+        found += len(hits)
+        after = hits[-1]["sort"]
+        size = _next_size(size, len(hits), answer_bytes, has_content)
+        yield [_row(hit, has_content) for hit in hits]
+    if found != expected:
+        raise ShardsFailedError(index, "search", f"{found} documents came, {expected} were counted")
+
+
+def _search(
+    cluster: PatientCluster, pit: str, has_content: bool, size: int, after: list[Any] | None
+) -> tuple[int, dict[str, Any]]:
+    """One page after ``after``, and the bytes that it had."""
+    body: dict[str, Any] = {
+        "pit": {"id": pit, "keep_alive": _KEEP_ALIVE},
+        "size": size,
+        "sort": ["_doc"],
+        "_source": has_content,
+        "track_total_hits": after is None,
+    }
+    if after is not None:
+        body["search_after"] = after
+    params = {"allow_partial_search_results": "false"} | ({} if has_content else {"filter_path": _KEYS_FIELDS})
+    decode = decode_exact if has_content else orjson.loads
+    answer: tuple[int, dict[str, Any]] = cluster.request(
+        "POST", "/_search", params=params, body=body, decode=lambda text: (len(text), decode(text))
+    )
+    return answer
+
+
+def _next_size(size: int, documents: int, answer_bytes: int, has_content: bool) -> int:
+    """As many documents as fit into a page, growing fourfold at most: the next ones may be larger."""
+    largest = _LARGEST_CONTENT_PAGE if has_content else _LARGEST_KEYS_PAGE
+    fitting = _PAGE_BYTES * documents // answer_bytes
+    return max(1, min(fitting, size * 4, largest))
+
+
+def _row(hit: dict[str, Any], has_content: bool) -> Row:
+    return Row(hit["_id"], hit.get("_routing"), value_digest(hit["_source"]) if has_content else None)
+
+
+def _check_shards(answer: dict[str, Any], index: str, request: str) -> None:
+    failed = plain_integer(answer["_shards"]["failed"])
+    if failed or answer.get("timed_out"):
+        raise ShardsFailedError(index, request, "timed out" if answer.get("timed_out") else f"{failed} shards failed")

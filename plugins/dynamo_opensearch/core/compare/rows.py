@@ -1,0 +1,112 @@
+"""What one side holds, as rows in Parquet files: id, routing, digest, and the key where the id does not tell it."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NamedTuple, Self
+
+import orjson
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from dynamo_opensearch.core.documents.builder import KeyValues
+
+OnPage = Callable[[], None]
+"""Called for each page that a reader has got."""
+
+
+def go_on() -> None:
+    """An ``OnPage`` that does nothing."""
+
+
+ROWS_IN_GROUP = 20_000
+"""Rows that a writer holds in memory at most."""
+
+SIDE_SCHEMA = pa.schema(
+    [
+        pa.field("id", pa.string(), nullable=False),
+        pa.field("routing", pa.string()),
+        pa.field("digest", pa.uint64()),
+        pa.field("key", pa.string()),
+        pa.field("is_refused", pa.bool_(), nullable=False),
+    ]
+)
+"""``digest`` is null where content is not compared; ``key`` (typed JSON values) only where the id is shortened."""
+
+
+class Row(NamedTuple):
+    """One document that there should be (table side), or is (index side)."""
+
+    id: str
+    routing: str | None
+    digest: int | None
+    key: str | None = None
+    is_refused: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class SideRead:
+    """What reading one side, or a part of it, gave. ``skipped``: items that do not belong."""
+
+    rows: int = 0
+    skipped: int = 0
+    refused: int = 0
+    read_units: float = 0.0
+
+    def __add__(self, other: "SideRead") -> "SideRead":
+        return SideRead(
+            rows=self.rows + other.rows,
+            skipped=self.skipped + other.skipped,
+            refused=self.refused + other.refused,
+            read_units=self.read_units + other.read_units,
+        )
+
+
+class RowWriter:
+    """Writes rows to one file, in groups of bounded size. Not shared by threads; a second run replaces the file."""
+
+    def __init__(self, file: Path) -> None:
+        self._writer = pq.ParquetWriter(file, SIDE_SCHEMA, compression="zstd")
+        self._rows: list[Row] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._flush()
+        self._writer.close()
+
+    def write(self, rows: Sequence[Row]) -> None:
+        """Add rows."""
+        self._rows += rows
+        if len(self._rows) >= ROWS_IN_GROUP:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._rows:
+            columns = [
+                pa.array(column, field.type)
+                for column, field in zip(zip(*self._rows, strict=True), SIDE_SCHEMA, strict=True)
+            ]
+            self._writer.write_batch(pa.record_batch(columns, schema=SIDE_SCHEMA))
+            self._rows = []
+
+
+def read_rows(file: Path, batch_rows: int) -> Iterator[list[dict[str, Any]]]:
+    """A Parquet file's rows, so many at a time."""
+    with pq.ParquetFile(file) as parquet:
+        for batch in parquet.iter_batches(batch_size=batch_rows):
+            yield batch.to_pylist()
+
+
+def key_json(key: KeyValues) -> str:
+    """Key values as the column ``key`` holds them."""
+    return orjson.dumps(key).decode()
+
+
+def key_from_json(text: str) -> KeyValues:
+    """The reverse of ``key_json``."""
+    return tuple(orjson.loads(text))
