@@ -18,7 +18,7 @@ PIN = $(UV) pip compile --quiet --universal --python-version 3.11 --no-emit-inde
 export PATH := $(RUN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test soak check bench stack mwaa-bundle lock environment servers clean
+.PHONY: help demo test soak check bench stack mwaa-bundle indexer-zip lock environment servers clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -46,6 +46,10 @@ stack: environment servers ## only the servers, until Ctrl-C; a shell sources bu
 
 mwaa-bundle: environment ## what Amazon's managed Airflow takes, in build/
 	@$(RUN)/python -m tools.mwaa_bundle
+
+# make indexer-zip ARGS="--python 3.12 --architecture arm64"
+indexer-zip: environment ## the reference indexer as Lambda takes it, in build/indexer/
+	@$(RUN)/python -m tools.indexer_zip $(ARGS)
 
 lock: $(UV) ## compile every requirements*.in anew
 	@echo requirements.txt  # Without hashes: pip 23, which Python 3.11 brings, refuses extras beside them.

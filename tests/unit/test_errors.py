@@ -13,10 +13,13 @@ from typing import Any
 import pytest
 
 import dynamo_opensearch.core
+import dynamo_opensearch.indexer
 from dynamo_opensearch.core.errors import PassingError, PermanentError, SyncError
+from dynamo_opensearch.core.state.holder import Holder
 from dynamo_opensearch.core.targets.loading import TargetProblem
 
 ROOT = Path(__file__).parents[2]
+HOLDER = Holder(deployment="d", dag_id="x_reindex", run_id="x-17", purpose="rebuild", since_us=17)
 SAMPLES: dict[Any, Any] = {
     str: "x-17",
     int: 17,
@@ -25,6 +28,9 @@ SAMPLES: dict[Any, Any] = {
     Sequence[str]: ("x-17", "x-18"),
     dict[str, int]: {"x-17": 3},
     dict[str, Any]: {"x-17": 3},
+    str | None: "x-17",
+    Holder: HOLDER,
+    Holder | None: HOLDER,
     tuple[TargetProblem, ...]: (TargetProblem("x-17", "field", "rule"),),
 }
 RULE_SAYS_IT_ALL = {
@@ -37,13 +43,13 @@ RULE_SAYS_IT_ALL = {
 
 ADVICE = (
     "start this dag", "then start", "tries again", "check ", "correct ", "set ", "look for", "next:", "goes on",
-    "remove ", "narrow ", "rebuild ", "name an index", "add it", "report this fault", "mended",
+    "remove ", "narrow ", "rebuild ", "name an index", "add it", "report this fault", "mended", "let an event source",
 )  # fmt: skip
 
 
 def module_names() -> list[str]:
-    packages = pkgutil.walk_packages(dynamo_opensearch.core.__path__, "dynamo_opensearch.core.")
-    return sorted(one.name for one in packages)
+    packages = (dynamo_opensearch.core, dynamo_opensearch.indexer)
+    return sorted(one.name for two in packages for one in pkgutil.walk_packages(two.__path__, f"{two.__name__}."))
 
 
 def error_classes(of: type[SyncError] = SyncError) -> list[type[SyncError]]:
@@ -52,7 +58,7 @@ def error_classes(of: type[SyncError] = SyncError) -> list[type[SyncError]]:
     found: list[type[SyncError]] = []
     for one in of.__subclasses__():
         found += [one, *error_classes(one)]
-    own = {one for one in found if one.__module__.startswith("dynamo_opensearch.core")}
+    own = {one for one in found if one.__module__.startswith(("dynamo_opensearch.core", "dynamo_opensearch.indexer"))}
     return sorted(own - {PassingError, PermanentError}, key=lambda one: one.__name__)
 
 
@@ -90,7 +96,7 @@ def test_there_are_errors_to_look_at() -> None:
     assert len(error_classes()) > 25
 
 
-def test_the_core_imports_without_airflow() -> None:
+def test_core_and_indexer_import_without_airflow() -> None:
     program = (
         "import sys, importlib\n"
         "class Blocked:\n"
