@@ -14,8 +14,10 @@ from dynamo_opensearch.core.opensearch.alias import (
     IndexNotOfTargetError,
     index_behind,
     next_index_name,
+    read_target_aliases,
     write_alias_of,
 )
+from dynamo_opensearch.core.opensearch.alias_properties import AliasProperties, AliasRoutingClashError
 from dynamo_opensearch.core.opensearch.errors import ConnectionLostError, OpenSearchRequestError, summarise
 from dynamo_opensearch.core.opensearch.index_checks import IndexUnfitError, check_index, differences
 from dynamo_opensearch.core.opensearch.index_life import IncompleteCountError, count_documents
@@ -67,19 +69,56 @@ def test_two_indices_behind_an_alias_are_refused_by_name(cluster: FakeCluster, p
 
 
 @pytest.mark.parametrize(
-    ("properties", "named"),
+    "properties",
     [
-        ({"filter": {"term": {"tier": "gold"}}}, "filter"),
-        ({"index_routing": "1", "search_routing": "1"}, "index_routing, search_routing"),
-        ({"is_write_index": False}, "is_write_index: false"),
+        {"filter": {"term": {"tier": "gold"}}},
+        {"index_routing": "1", "search_routing": "1"},
+        {"is_write_index": True},
+        {"is_hidden": True},
     ],
 )
-def test_an_alias_that_would_change_or_refuse_writes_is_refused(
-    cluster: FakeCluster, patient: PatientCluster, properties: dict[str, Any], named: str
+def test_an_alias_with_properties_that_do_no_harm_to_writes_is_written_through(
+    cluster: FakeCluster, patient: PatientCluster, properties: dict[str, Any]
 ) -> None:
     cluster.routes["/_alias/members-live"] = alias_of(members_v1=properties)
-    with pytest.raises(AliasUnfitError, match=named):
+    assert index_behind(patient, "members-live", "members") == "members-v1"
+    assert AliasProperties.from_json(properties).to_json() == properties
+
+
+def test_an_alias_that_takes_no_writes_is_refused(cluster: FakeCluster, patient: PatientCluster) -> None:
+    cluster.routes["/_alias/members-live"] = alias_of(members_v1={"is_write_index": False})
+    with pytest.raises(AliasUnfitError, match="is_write_index: false"):
         index_behind(patient, "members-live", "members")
+
+
+def test_a_marker_shares_the_aliass_routing_and_nothing_else() -> None:
+    properties = AliasProperties(filter={"match_all": {}}, index_routing="a", search_routing="a,b", is_write_index=True)
+    assert properties.for_marker.to_json() == {"index_routing": "a"}
+    assert AliasProperties().for_marker.to_json() == {}
+
+
+def test_an_alias_and_a_target_that_both_route_are_refused() -> None:
+    routed = AliasProperties(index_routing="a")
+    routed.check_routing("members-live", None)
+    AliasProperties(search_routing="a").check_routing("members-live", "memberId")
+    with pytest.raises(AliasRoutingClashError, match="index_routing 'a', and the target routes its documents by 'm'"):
+        routed.check_routing("members-live", "m")
+
+
+def test_alias_and_markers_are_read_at_once_and_other_aliases_left_out(
+    cluster: FakeCluster, patient: PatientCluster
+) -> None:
+    cluster.routes["/_alias/members-live*"] = {
+        "members-v1": {"aliases": {"members-live": {"is_write_index": True}, "members-live-all": {}}},
+        "members-v2": {"aliases": {"members-live-next": {"index_routing": "a"}}},
+        "members-v0": {"aliases": {"members-live-previous": {}}},
+        "members-x1": {"aliases": {"members-live-x": {}}},
+    }
+    seen = read_target_aliases(patient, "members-live")
+    assert dict(seen.live) == {"members-v1": AliasProperties(is_write_index=True)}
+    assert dict(seen.next) == {"members-v2": AliasProperties(index_routing="a")}
+    assert list(seen.previous) == ["members-v0"]
+    assert len(cluster.requests) == 1
 
 
 @pytest.mark.parametrize("alias", ["members-live", "members-live-next", "members-live-previous"])

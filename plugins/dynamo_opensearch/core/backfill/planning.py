@@ -8,7 +8,8 @@ from dynamo_opensearch.core.clock import Clock
 from dynamo_opensearch.core.documents.builder import DocumentBuilder
 from dynamo_opensearch.core.dynamodb.table_client import TableClient
 from dynamo_opensearch.core.dynamodb.table_description import check_key, describe_table
-from dynamo_opensearch.core.opensearch.alias import index_behind, next_index_name, write_alias_of
+from dynamo_opensearch.core.opensearch.alias import aliases_on, index_behind, next_index_name, write_alias_of
+from dynamo_opensearch.core.opensearch.alias_properties import AliasProperties
 from dynamo_opensearch.core.opensearch.index_checks import (
     IndexUnfitError,
     check_index,
@@ -98,8 +99,8 @@ def plan_backfill(
     Raises:
         SegmentsError, ReadUnitsError: wishes that cannot be.
         TableMissingError, TableNotReadyError, TableKeyError: the table does not fit.
-        AliasIsIndexError, AliasAmbiguousError, IndexNotOfTargetError, IndexUnfitError, IndexTemplateError,
-        ForeignVersionError: the index does not fit.
+        AliasIsIndexError, AliasAmbiguousError, AliasUnfitError, AliasRoutingClashError, IndexNotOfTargetError,
+        IndexUnfitError, IndexTemplateError, ForeignVersionError: the index does not fit.
     """
     table = describe_table(ports.table)
     check_key(table, target.key)
@@ -111,6 +112,8 @@ def plan_backfill(
         state = read_index(ports.cluster, index)
         check_index(ports.cluster, state, mapping)
         check_rules(state, builder)
+        properties = aliases_on(ports.cluster, index).get(write_alias, AliasProperties())
+        properties.check_routing(write_alias, target.documents.routing)
         if target.indexer_writes == "versioned":
             check_versions(ports.cluster, index, stamps, ports.clock)
     return BackfillPlan(

@@ -1,9 +1,11 @@
 """What is behind an alias, and what an index is a part of. Marker aliases say which index is next and previous."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from dynamo_opensearch.core.errors import PermanentError
+from dynamo_opensearch.core.opensearch.alias_properties import AliasProperties
 from dynamo_opensearch.core.opensearch.errors import OpenSearchRequestError
 from dynamo_opensearch.core.opensearch.patient import PatientCluster
 
@@ -39,16 +41,16 @@ class AliasAmbiguousError(PermanentError):
 
 
 class AliasUnfitError(PermanentError):
-    """The alias has a property that changes or refuses what is written through it."""
+    """The alias takes no writes."""
 
-    def __init__(self, alias: str, index: str, properties: Sequence[str]) -> None:
-        super().__init__(alias, index, tuple(properties))
-        self.alias, self.index, self.properties = alias, index, tuple(properties)
+    def __init__(self, alias: str, index: str) -> None:
+        super().__init__(alias, index)
+        self.alias, self.index = alias, index
 
     def __str__(self) -> str:
         return (
-            f"alias {self.alias!r} on {self.index!r} has {', '.join(self.properties)}, which would change or refuse "
-            "what is written through it. Add it anew without that by POST _aliases, then start again."
+            f"alias {self.alias!r} on {self.index!r} has is_write_index: false, so OpenSearch refuses what is written "
+            "through it. Add it anew without that by POST _aliases, then start again."
         )
 
 
@@ -82,20 +84,42 @@ def index_behind(cluster: PatientCluster, alias: str, index_base: str) -> str | 
     if len(indices) > 1:
         raise AliasAmbiguousError(alias, indices)
     if indices:
-        _check_properties(alias, indices[0], found[indices[0]]["aliases"].get(alias, {}))
+        if found[indices[0]]["aliases"].get(alias, {}).get("is_write_index") is False:
+            raise AliasUnfitError(alias, indices[0])
         return indices[0]
     if _get_or_empty(cluster, f"/{alias}"):
         raise AliasIsIndexError(alias, f"{index_base}-v1")
     return None
 
 
-def _check_properties(alias: str, index: str, properties: dict[str, Any]) -> None:
-    """A filter hides documents, a routing moves them, and an alias that takes no writes refuses them."""
-    unfit: list[str] = [name for name in ("filter", "index_routing", "search_routing") if name in properties]
-    if properties.get("is_write_index") is False:
-        unfit.append("is_write_index: false")
-    if unfit:
-        raise AliasUnfitError(alias, index, unfit)
+@dataclass(frozen=True)
+class TargetAliases:
+    """A target's alias and its markers at one moment: for each, the indices behind it and its properties there."""
+
+    live: Mapping[str, AliasProperties]
+    next: Mapping[str, AliasProperties]
+    previous: Mapping[str, AliasProperties]
+
+
+def read_target_aliases(cluster: PatientCluster, alias: str) -> TargetAliases:
+    """All three in one request, so that a swap is seen whole or not at all; hidden and closed indices too."""
+    # By a pattern, since OpenSearch answers 404 as soon as one of several exact names is not there.
+    found = cluster.request("GET", f"/_alias/{alias}*")
+    live, following, previous = (
+        {
+            index: AliasProperties.from_json(entry["aliases"][name])
+            for index, entry in sorted(found.items())
+            if name in entry["aliases"]
+        }
+        for name in write_aliases(alias)
+    )
+    return TargetAliases(live, following, previous)
+
+
+def aliases_on(cluster: PatientCluster, index: str) -> Mapping[str, AliasProperties]:
+    """Every alias that the index carries, of this target or not; none where the index is not there."""
+    carried = _get_or_empty(cluster, f"/{index}/_alias").get(index, {}).get("aliases", {})
+    return {name: AliasProperties.from_json(value) for name, value in carried.items()}
 
 
 def write_alias_of(cluster: PatientCluster, index: str, alias: str) -> str:
@@ -104,8 +128,7 @@ def write_alias_of(cluster: PatientCluster, index: str, alias: str) -> str:
     Raises:
         IndexNotOfTargetError: it carries none, or is not there.
     """
-    found = _get_or_empty(cluster, f"/{index}/_alias")
-    carried = found.get(index, {}).get("aliases", {})
+    carried = aliases_on(cluster, index)
     for candidate in write_aliases(alias):
         if candidate in carried:
             return candidate

@@ -1,10 +1,11 @@
 """Making an index, filling it fast, and counting it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from dynamo_opensearch.core.errors import PassingError
 from dynamo_opensearch.core.opensearch.alias import AliasIsIndexError
+from dynamo_opensearch.core.opensearch.alias_properties import AliasProperties
 from dynamo_opensearch.core.opensearch.errors import OpenSearchRequestError
 from dynamo_opensearch.core.opensearch.index_state import META_KEY, IndexState, read_index
 from dynamo_opensearch.core.opensearch.mapping_file import MappingFile, MappingRefusedError
@@ -31,12 +32,16 @@ class IncompleteCountError(PassingError):
 
 @dataclass(frozen=True, kw_only=True)
 class NewIndex:
-    """What to create: the file's mapping, behind ``alias`` from its first moment on, with ``note`` in its ``_meta``."""
+    """What to create: the file's mapping, behind ``alias`` from its first moment on, with ``note`` in its ``_meta``.
+
+    ``alias_properties``: those of the alias; for a marker, ``for_marker`` of the alias that it stands beside.
+    """
 
     index: str
     alias: str
     mapping: MappingFile
     note: dict[str, Any]
+    alias_properties: AliasProperties = field(default_factory=AliasProperties)
 
 
 def create_index(cluster: PatientCluster, new: NewIndex) -> IndexState:
@@ -53,7 +58,7 @@ def create_index(cluster: PatientCluster, new: NewIndex) -> IndexState:
             **new.mapping.mappings,
             "_meta": {**new.mapping.mappings.get("_meta", {}), META_KEY: new.note},
         },
-        "aliases": {new.alias: {}},
+        "aliases": {new.alias: new.alias_properties.to_json()},
     }
     try:
         cluster.request("PUT", f"/{new.index}", body=body)

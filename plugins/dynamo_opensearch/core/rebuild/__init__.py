@@ -1,0 +1,1 @@
+"""Rebuilding an index beside its readers: from the plan to the clean-up."""
