@@ -1,9 +1,10 @@
 """One batch through the function: called, retried, cut, and at last given up, by count or by age.
 
 As AWS describes it (docs.aws.amazon.com/lambda/latest/dg/services-ddb-batchfailurereporting.html and
-services-dynamodb-errors.html): a failed batch is tried again, split in two first where that is asked for, which does
-not count as a retry. A partial response checkpoints at the lowest number reported; everything from there on is tried
-again. Where that number is the batch's first and splitting is on, the rest is split in two.
+services-dynamodb-errors.html): a failed batch is tried again, split first where that is asked for. A partial response
+checkpoints at the lowest number reported, and everything from there on is tried again; with splitting on, the batch is
+split there. Not said there, and decided here: a split counts as no retry, and a batch that fails at its first number is
+split in two.
 """
 
 import logging
@@ -150,10 +151,11 @@ class BatchRunner:
         self.tally.add(failed=1, delivered=ended.first_failed)
         left = part.records[ended.first_failed :]
         invocations = part.invocations + 1
-        if self.settings.bisects and len(left) > 1 and (ended.has_raised or ended.first_failed == 0):
+        if self.settings.bisects and len(part.records) > 1:
             self.tally.add(bisected=1)
-            middle = len(left) // 2
-            return [_Part(half, part.retries, invocations) for half in (left[:middle], left[middle:])], False
+            middle = 0 if ended.first_failed else len(left) // 2
+            halves = [half for half in (left[:middle], left[middle:]) if half]
+            return [_Part(half, part.retries, invocations) for half in halves], False
         if self.settings.maximum_retries is not None and part.retries >= self.settings.maximum_retries:
             self._give_up(left, "attempts", invocations, has_raised=ended.has_raised)
             return [], False
