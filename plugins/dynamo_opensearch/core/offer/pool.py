@@ -36,7 +36,7 @@ class OfferPool:
         Raises:
             SyncError: an earlier batch failed; nothing is taken on any more.
         """
-        for part, size in _parts(reading, self._bulk_bytes):
+        for part, size in parts_of(reading, self._bulk_bytes):
             if self._gathered_bytes and self._gathered_bytes + size > self._bulk_bytes:
                 self.flush()
             self._gathered.append(part)
@@ -91,7 +91,7 @@ class OfferPool:
         self._threads.shutdown(wait=True, cancel_futures=True)
 
 
-def _parts(reading: Reading, most_bytes: int) -> Iterator[tuple[Reading, int]]:
+def parts_of(reading: Reading, most_bytes: int) -> Iterator[tuple[Reading, int]]:
     """The reading in parts of at most ``most_bytes``, with their sizes; a larger document goes alone."""
     size = sum(map(document_bytes, reading.documents))
     if size <= most_bytes:

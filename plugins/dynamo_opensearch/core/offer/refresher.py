@@ -32,7 +32,7 @@ class Refresher:
         builder = self._builder_for(index)
         for read in self._reader.read([document.key for document in documents]):
             stamp_us = self._stamps.read_stamp_us(read.began_us)
-            current, rejects = _documents_now(read, builder, index, stamp_us)
+            current, rejects = documents_now(read, builder, index, stamp_us)
             yield from rejects
             yield Reading(current, stamp_us, read.began_s, index, ticket)
 
@@ -52,9 +52,10 @@ class Refresher:
         return batch
 
 
-def _documents_now(
+def documents_now(
     read: KeyedRead, builder: DocumentBuilder, index: str, stamp_us: int
 ) -> tuple[list[Document], list[Reject]]:
+    """What the keys of one read are to an index: documents, deletes, and what its rules cannot make a document of."""
     built = builder.build(read.items)
     by_id = {document.id: document for document in built.documents}
     refused = {one.id: one for one in built.refused}
