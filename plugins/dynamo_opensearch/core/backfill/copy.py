@@ -3,12 +3,12 @@
 import gc
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from dynamo_opensearch.core.backfill.ledger import Acknowledged, Ledger, PageFacts, Position
 from dynamo_opensearch.core.backfill.progress import CopyIdentity, CopyProgress, ProgressStore, resume
 from dynamo_opensearch.core.clock import Clock
+from dynamo_opensearch.core.collector import collector_paused
 from dynamo_opensearch.core.documents.builder import Document, DocumentBuilder, RefusedItem
 from dynamo_opensearch.core.dynamodb.pacing import ReadUnitPacer
 from dynamo_opensearch.core.dynamodb.scan import ScanPage, ScanSettings, scan_segment
@@ -86,25 +86,8 @@ def copy_segments(settings: CopySettings, ports: CopyPorts, identity: CopyIdenti
     copier = _Copier(settings, ports, identity, progress)
     if progress.report.scanned:
         log.info("goes on after %d items that an earlier try had copied", progress.report.scanned)
-    with _collector_paused():
+    with collector_paused():
         return copier.run()
-
-
-@contextmanager
-def _collector_paused() -> Iterator[None]:
-    """Without the automatic collector, which would walk every page's dicts again and again; pages hold no cycles.
-
-    What libraries leave behind is collected every ``_COLLECT_EVERY_S``; what was there before is not looked at.
-    """
-    was_enabled = gc.isenabled()
-    gc.disable()
-    gc.freeze()
-    try:
-        yield
-    finally:
-        gc.unfreeze()
-        if was_enabled:
-            gc.enable()
 
 
 class _Copier:

@@ -1,13 +1,15 @@
 """Both sides read at the same time, each by a few threads, into files."""
 
+import gc
 import threading
-from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from collections.abc import Callable, Iterable
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from dynamo_opensearch.core.clock import Clock
+from dynamo_opensearch.core.collector import collector_paused
 from dynamo_opensearch.core.compare.index_side import count_shards, read_shard, refresh
 from dynamo_opensearch.core.compare.rows import SideRead
 from dynamo_opensearch.core.compare.table_side import Depth, ItemRows, read_segments
@@ -15,8 +17,10 @@ from dynamo_opensearch.core.dynamodb.scan import ScanSettings
 from dynamo_opensearch.core.dynamodb.table_client import TableClient
 from dynamo_opensearch.core.opensearch.patient import PatientCluster
 
-_MOST_READERS = 4
-"""Threads for each side. Python works on one page at a time, they only hide waiting."""
+_MOST_READERS = 2
+"""Threads for each side: Python works on one page at a time, they only hide waiting, and each holds pages."""
+
+_COLLECT_EVERY_S = 5.0
 
 
 class _StoppedError(Exception):
@@ -60,17 +64,26 @@ def read_both_sides(sides: BothSides, folder: Path) -> tuple[SideFiles, SideFile
 
     work = {"table": _table_work(sides, folder, on_page), "index": _index_work(sides, folder, on_page)}
     readers = sum(min(_MOST_READERS, len(parts)) for parts in work.values())
-    with ThreadPoolExecutor(readers, thread_name_prefix="compare") as pool:
+    with collector_paused(), ThreadPoolExecutor(readers, thread_name_prefix="compare") as pool:
         futures = {side: {file: pool.submit(read) for file, read in parts.items()} for side, parts in work.items()}
         everything = [future for parts in futures.values() for future in parts.values()]
         try:
-            for future in as_completed(everything):
-                future.result()
+            _wait_for(everything)
         finally:
             stop.set()
             for future in everything:
                 future.cancel()
     return _side(futures["table"]), _side(futures["index"])
+
+
+def _wait_for(futures: Iterable[Future[SideRead]]) -> None:
+    """Raise what the first to fail raised; collect what libraries leave behind meanwhile."""
+    left = set(futures)
+    while left:
+        done, left = wait(left, timeout=_COLLECT_EVERY_S, return_when=FIRST_COMPLETED)
+        for future in done:
+            future.result()
+        gc.collect()
 
 
 def _table_work(sides: BothSides, folder: Path, on_page: Callable[[], None]) -> dict[Path, Callable[[], SideRead]]:

@@ -13,7 +13,7 @@ from dynamo_opensearch.core.documents.builder import KeyValues
 
 _THREADS = 2
 """Each has buffers of its own within the memory limit."""
-ROWS_IN_PARTITION = 2_000_000
+ROWS_IN_PARTITION = 1_000_000
 """Of both sides together, joined at once; the rest is left to other partitions by the hash of the id."""
 
 
