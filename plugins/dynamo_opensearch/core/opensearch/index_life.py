@@ -10,6 +10,7 @@ from dynamo_opensearch.core.opensearch.errors import OpenSearchRequestError
 from dynamo_opensearch.core.opensearch.index_state import META_KEY, IndexState, read_index
 from dynamo_opensearch.core.opensearch.mapping_file import MappingFile, MappingRefusedError
 from dynamo_opensearch.core.opensearch.patient import PatientCluster
+from dynamo_opensearch.core.opensearch.reindex_tasks import cancel_copies_to
 
 LOOSE_SETTINGS: dict[str, Any] = {
     "index.refresh_interval": "-1",
@@ -103,3 +104,16 @@ def count_documents(cluster: PatientCluster, index: str) -> int:
     if failed:
         raise IncompleteCountError(index, failed)
     return int(answer["count"])
+
+
+def delete_index(cluster: PatientCluster, index: str) -> None:
+    """Delete it. Safe to run again: one that is gone is no error.
+
+    Copies into it by ``_reindex`` are cancelled before: one that goes on would create it anew, without a mapping.
+    """
+    cancel_copies_to(cluster, index)
+    try:
+        cluster.request("DELETE", f"/{index}")
+    except OpenSearchRequestError as error:
+        if error.status != 404:
+            raise

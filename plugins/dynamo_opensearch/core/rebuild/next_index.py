@@ -15,7 +15,7 @@ from dynamo_opensearch.core.opensearch.alias import (
     read_target_aliases,
 )
 from dynamo_opensearch.core.opensearch.errors import OpenSearchRequestError
-from dynamo_opensearch.core.opensearch.index_life import NewIndex, create_index, loosen_settings
+from dynamo_opensearch.core.opensearch.index_life import NewIndex, create_index, delete_index, loosen_settings
 from dynamo_opensearch.core.opensearch.index_state import META_KEY, IndexState, read_index
 from dynamo_opensearch.core.opensearch.mapping_file import MappingFile
 from dynamo_opensearch.core.opensearch.patient import PatientCluster
@@ -145,11 +145,7 @@ def remove_next_index(cluster: PatientCluster, marker: str, index: str, uuid: st
     if carried := sorted(aliases_on(cluster, index)):
         raise NextIndexTakenError(index, marker, f"it has come to carry {', '.join(carried)}")
     log.info("removing index %s, left by an earlier rebuild", index)
-    try:
-        cluster.request("DELETE", f"/{index}")
-    except OpenSearchRequestError as error:
-        if error.status != 404:
-            raise
+    delete_index(cluster, index)
 
 
 def source_note(source: str, table: str, from_index: str) -> str:
