@@ -114,7 +114,7 @@ class AliasCluster:
         if (method, len(wanted)) != ("GET", 3):
             raise OpenSearchRequestError(404, f"{method} {path}", "index_not_found_exception", "no such index")
         return {
-            index: {"aliases": {one: {} for one in aliases}, "settings": {"index.uuid": self.uuids[index]}}
+            index: {"aliases": {one: {} for one in aliases}, "settings": {"index": {"uuid": self.uuids[index]}}}
             for index, aliases in self.aliases.items()
             if aliases & wanted
         }

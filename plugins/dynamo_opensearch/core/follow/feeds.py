@@ -40,12 +40,11 @@ def target_indices(cluster: PatientCluster, alias: str) -> list[TargetIndex]:
         params={
             "ignore_unavailable": "true",
             "expand_wildcards": "all",
-            "flat_settings": "true",
             "filter_path": "*.aliases,*.settings.index.uuid",
         },
     )
     indices = [
-        TargetIndex(index, one["settings"]["index.uuid"], wanted & one.get("aliases", {}).keys())
+        TargetIndex(index, one["settings"]["index"]["uuid"], wanted & one.get("aliases", {}).keys())
         for index, one in sorted(found.items())
     ]
     return [one for one in indices if one.aliases]

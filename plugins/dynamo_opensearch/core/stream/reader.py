@@ -79,7 +79,7 @@ class StreamReader:
 
     @property
     def next_due_s(self) -> float:
-        """When the next page may be asked for, by the steady clock."""
+        """When the next page may be asked for, by the steady clock; 0 is at once."""
         return min([self._list_due_s, *(cursor.due_s for cursor in self._cursors.values())])
 
     @property
@@ -126,7 +126,7 @@ class StreamReader:
     @property
     def _list_due_s(self) -> float:
         if self._must_list:
-            return self._clock.monotonic_s()
+            return 0.0
         is_settled = not childless_shards(self._listed, self._finished)
         return self._listed_s + (_LIST_EVERY_S if is_settled else _LIST_CHILDLESS_EVERY_S)
 
