@@ -35,7 +35,7 @@ def is_key_of(key: KeyValues, document_id_text: str) -> bool:
     """Whether DynamoDB would take this key, and its document has this id."""
     try:
         return all(map(_is_possible, key)) and document_id(key) == document_id_text
-    except (AttributeValueError, UnicodeEncodeError):
+    except AttributeValueError:
         return False
 
 
@@ -58,7 +58,15 @@ def _is_possible(value: object) -> bool:
         return False
     if kind == "N":
         return _is_number(content)
-    return kind == "S" or _is_base64(content)
+    return _is_base64(content) if kind == "B" else _is_text(content)
+
+
+def _is_text(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _is_number(text: str) -> bool:
