@@ -8,6 +8,7 @@ import yaml
 
 from dynamo_opensearch.core.errors import SyncError
 from dynamo_opensearch.core.targets.model import UnknownEnvironmentError
+from dynamo_opensearch.indexer import settings as module
 from dynamo_opensearch.indexer.settings import IndexerSettingsError, read_settings
 
 TARGET: dict[str, Any] = {
@@ -125,3 +126,10 @@ def test_an_environment_that_the_file_does_not_have_is_refused(variables: Variab
 def test_without_any_variable_the_error_is_one_of_the_package() -> None:
     with pytest.raises(SyncError):
         read_settings({})
+
+
+def test_the_contract_names_every_variable() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "indexer-contract.md").read_text()
+    variables = {value for name, value in vars(module).items() if name.isupper() and isinstance(value, str)}
+    assert len(variables) == 7
+    assert {one for one in variables if f"`{one}`" not in page} == set()
