@@ -1,5 +1,6 @@
 """Pools, locks and conditions for code that runs in a simulation: whoever waits for them gives its turn away."""
 
+import queue
 import sys
 import threading
 from collections import deque
@@ -172,7 +173,47 @@ class SimulatedExecutor:
         self.shutdown()
 
 
+class SimulatedThread:
+    """threading.Thread: a task of the starting task's process."""
+
+    def __init__(
+        self, target: Callable[..., object], name: str = "thread", args: tuple[Any, ...] = (), **_: Any
+    ) -> None:
+        self._work, self._name = lambda: target(*args), name
+
+    def start(self) -> None:
+        current_task().simulation.spawn(self._name, self._work)
+
+
+class SimulatedQueue:
+    """queue.SimpleQueue."""
+
+    def __init__(self) -> None:
+        self._held: deque[Any] = deque()
+        self._waiting: deque[Task] = deque()
+
+    def put(self, value: Any) -> None:
+        self._held.append(value)
+        _wake(self._waiting)
+
+    def get(self, timeout: float | None = None) -> Any:
+        task = current_task()
+        simulation = task.simulation
+        ends_s = None if timeout is None else simulation.now_s + timeout
+        while not self._held:
+            self._waiting.append(task)
+            if ends_s is None:
+                simulation.park()
+            elif simulation.now_s < ends_s:
+                simulation.sleep(ends_s - simulation.now_s)
+            else:
+                raise queue.Empty
+        return self._held.popleft()
+
+
+_QUEUE = SimpleNamespace(SimpleQueue=SimulatedQueue, Empty=queue.Empty)
 _THREADING = SimpleNamespace(
+    Thread=SimulatedThread,
     Lock=SimulatedCondition,
     RLock=SimulatedCondition,
     Condition=SimulatedCondition,
@@ -193,4 +234,6 @@ def simulated_threads() -> Iterator[None]:
                 patch.setattr(module, "ThreadPoolExecutor", SimulatedExecutor)
             if getattr(module, "threading", None) is threading:
                 patch.setattr(module, "threading", _THREADING)
+            if getattr(module, "queue", None) is queue:
+                patch.setattr(module, "queue", _QUEUE)
         yield

@@ -1,5 +1,6 @@
 """The simulation itself: order by simulated time, one task at a time, the same order every time."""
 
+import queue
 import random
 import threading
 import time
@@ -8,7 +9,13 @@ from functools import partial
 import pytest
 
 from dynamo_opensearch.core.offer import in_flight
-from tests.support.simulated_threads import SimulatedCondition, SimulatedExecutor, simulated_threads
+from tests.support.simulated_threads import (
+    SimulatedCondition,
+    SimulatedExecutor,
+    SimulatedQueue,
+    SimulatedThread,
+    simulated_threads,
+)
 from tests.support.simulation import START_US, SimulatedClock, Simulation, SimulationStuckError
 
 
@@ -125,6 +132,26 @@ def test_the_packages_own_gate_waits_in_simulated_time() -> None:
         simulation.run(20)
     assert passed == [0, 5, 10]
     assert vars(in_flight)["threading"] is threading
+
+
+def test_a_queue_waits_for_another_thread_and_no_longer_than_it_is_told() -> None:
+    simulation, got = Simulation(), []
+
+    def work() -> None:
+        answers = SimulatedQueue()
+
+        def answer() -> None:
+            simulation.sleep(3)
+            answers.put("late")
+
+        SimulatedThread(answer).start()
+        with pytest.raises(queue.Empty):
+            answers.get(timeout=2)
+        got.append((answers.get(timeout=5), simulation.now_s))
+
+    simulation.spawn("owner", work)
+    simulation.run(20)
+    assert got == [("late", 3)]
 
 
 def test_a_killed_process_ends_where_it_waits_with_all_its_tasks() -> None:
