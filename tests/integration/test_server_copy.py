@@ -17,20 +17,20 @@ from dynamo_opensearch.core.opensearch.reindex_tasks import find_reindex
 from dynamo_opensearch.core.rebuild import server_copy
 from dynamo_opensearch.core.rebuild.next_index import remove_next_index
 from dynamo_opensearch.core.rebuild.server_copy import (
-    EmptySourceError,
-    ServerCopyInterruptedError,
-    ServerCopyLostError,
     ServerCopyPorts,
     ServerCopySettings,
     cancel_reindex,
     copy_by_reindex,
 )
-from dynamo_opensearch.core.rebuild.server_copy_result import (
+from dynamo_opensearch.core.rebuild.server_copy_errors import (
+    EmptySourceError,
     ServerCopyCanceledError,
     ServerCopyIncompleteError,
+    ServerCopyInterruptedError,
+    ServerCopyLostError,
     ServerCopyRefusedError,
-    ServerCopyReport,
 )
+from dynamo_opensearch.core.rebuild.server_copy_result import ServerCopyReport
 from tests.integration.conftest import MakeRig
 from tests.support import oracle
 from tests.support.fakes import MemoryStore, quick_retry

@@ -5,12 +5,10 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 
 from dynamo_opensearch.core.clock import Clock
-from dynamo_opensearch.core.errors import PassingError, PermanentError, ServiceUnavailableError
-from dynamo_opensearch.core.opensearch.alias import aliases_on
+from dynamo_opensearch.core.errors import ServiceUnavailableError
 from dynamo_opensearch.core.opensearch.cluster import PASSING_STATUSES, Cluster
 from dynamo_opensearch.core.opensearch.errors import SERVICE, ConnectionLostError, OpenSearchRequestError
-from dynamo_opensearch.core.opensearch.index_life import IncompleteCountError, count_documents
-from dynamo_opensearch.core.opensearch.index_state import read_index
+from dynamo_opensearch.core.opensearch.index_life import count_documents
 from dynamo_opensearch.core.opensearch.patient import PatientCluster
 from dynamo_opensearch.core.opensearch.reindex_tasks import (
     UNLIMITED,
@@ -22,6 +20,12 @@ from dynamo_opensearch.core.opensearch.reindex_tasks import (
     rethrottle,
     start_reindex,
 )
+from dynamo_opensearch.core.rebuild.server_copy_errors import (
+    EmptySourceError,
+    ServerCopyInterruptedError,
+    ServerCopyLostError,
+)
+from dynamo_opensearch.core.rebuild.server_copy_figures import batch_documents, deletions, problem_of
 from dynamo_opensearch.core.rebuild.server_copy_result import (
     ServerCopyReport,
     check_ended_well,
@@ -38,51 +42,7 @@ GC_DELETES = "7d"
 """A delete that the follower brings must be remembered until the copy, whose snapshot is older, is through."""
 
 _MOST_STARTS = 5
-_MOST_BATCH = 1_000
-_LEAST_BATCH = 10
 _MOST_SENT = 5
-
-
-class EmptySourceError(PermanentError):
-    """There is nothing to copy."""
-
-    def __init__(self, index: str) -> None:
-        super().__init__(index)
-        self.index = index
-
-    def __str__(self) -> str:
-        return (
-            f"index {self.index!r} counts no documents after a refresh, so a copy of it would say nothing. If the "
-            "table is empty, or the index is not the right one: start this DAG again with source=table."
-        )
-
-
-class ServerCopyLostError(PermanentError):
-    """The index that is copied to is not this run's any more."""
-
-    def __init__(self, index: str, problem: str) -> None:
-        super().__init__(index, problem)
-        self.index, self.problem = index, problem
-
-    def __str__(self) -> str:
-        return (
-            f"index {self.index!r} {self.problem} while it was being filled, so the copy was cancelled: another run "
-            "or somebody took it away. The alias is as it was. Start this DAG again, it will plan anew."
-        )
-
-
-class ServerCopyInterruptedError(PassingError):
-    """The copy was broken off again and again."""
-
-    def __init__(self, to_index: str, starts: int, last_problem: str) -> None:
-        super().__init__(to_index, starts, last_problem)
-        self.to_index, self.starts, self.last_problem = to_index, starts, last_problem
-
-    def __str__(self) -> str:
-        return (
-            f"the copy to {self.to_index!r} was begun {self.starts} times and broken off each time, the last time by "
-            f"{self.last_problem}. The task tries again; what is there already is skipped."
-        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -197,7 +157,7 @@ class _ServerCopy:
             log.warning("cancelled %d copies to %s that another run has left", left, settings.to_index)
         self._check_ours(settings.marker)
         patient.request("PUT", f"/{settings.to_index}/_settings", body={"index.gc_deletes": GC_DELETES})
-        deletes_before = _deletes(patient, settings.from_index)  # before the count, so that none between is missed
+        deletes_before = deletions(patient, settings.from_index)  # before the count, so that none between is missed
         counted = count_documents(patient, settings.from_index)
         if counted == 0:
             raise EmptySourceError(settings.from_index)
@@ -206,7 +166,7 @@ class _ServerCopy:
             from_index=settings.from_index,
             to_index=settings.to_index,
             slices=settings.slices,
-            batch_documents=_batch_documents(patient, settings.from_index, settings.bulk_bytes),
+            batch_documents=batch_documents(patient, settings.from_index, settings.bulk_bytes),
             requests_per_s=rate,
         )
         saved = _Saved(
@@ -260,7 +220,7 @@ class _ServerCopy:
     def _noted_open(self, view: TaskView, saved: _Saved) -> _Saved:
         if saved.deletes_at_open is not None or not (view.is_open or view.is_completed):
             return saved
-        deletes = _deletes(self._ports.patient, self._settings.from_index)
+        deletes = deletions(self._ports.patient, self._settings.from_index)
         return self._save(replace(saved, deletes_at_open=deletes))
 
     def _looked(self, saved: _Saved) -> _Saved:
@@ -279,7 +239,7 @@ class _ServerCopy:
 
     def _check_ours(self, *aliases: str) -> None:
         settings, patient = self._settings, self._ports.patient
-        problem = _problem_of(patient, settings.to_index, settings.to_uuid, aliases)
+        problem = problem_of(patient, settings.to_index, settings.to_uuid, aliases)
         if problem:
             cancel_copies_to(patient, settings.to_index)
             raise ServerCopyLostError(settings.to_index, problem)
@@ -315,32 +275,3 @@ class _ServerCopy:
             rate,
             left / rate if rate > 0 else 0.0,
         )
-
-
-def _problem_of(patient: PatientCluster, index: str, uuid: str, aliases: tuple[str, ...]) -> str | None:
-    try:
-        state = read_index(patient, index)
-    except OpenSearchRequestError as error:
-        if error.status != 404:
-            raise
-        return "was deleted"
-    if state.uuid != uuid:
-        return "was deleted and made anew"
-    if not aliases_on(patient, index).keys() & set(aliases):
-        return f"lost its alias {aliases[0]!r}"
-    return None
-
-
-def _deletes(patient: PatientCluster, index: str) -> int:
-    """Deletions that the primaries have carried out since they were opened."""
-    answer = patient.request("GET", f"/{index}/_stats/indexing")
-    if failed := answer["_shards"]["failed"]:
-        raise IncompleteCountError(index, failed)
-    return int(answer["_all"]["primaries"]["indexing"]["delete_total"])
-
-
-def _batch_documents(patient: PatientCluster, index: str, bulk_bytes: int) -> int:
-    """How many documents make a batch of about that size; twice their compressed size is taken for their own."""
-    primaries = patient.request("GET", f"/{index}/_stats/store,docs")["_all"]["primaries"]
-    average_bytes = 2 * primaries["store"]["size_in_bytes"] / max(1, primaries["docs"]["count"])
-    return max(_LEAST_BATCH, min(_MOST_BATCH, int(bulk_bytes / max(1.0, average_bytes))))

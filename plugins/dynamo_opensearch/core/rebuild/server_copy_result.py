@@ -5,55 +5,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
-from dynamo_opensearch.core.errors import PassingError, PermanentError
 from dynamo_opensearch.core.opensearch.cluster import PASSING_STATUSES
 from dynamo_opensearch.core.opensearch.errors import ErrorSummary, summarise
 from dynamo_opensearch.core.opensearch.reindex_tasks import ENDS, TaskView
-
-
-class ServerCopyRefusedError(PermanentError):
-    """The new index refused documents of the old one, and with that `_reindex` stops."""
-
-    def __init__(self, from_index: str, to_index: str, reasons: dict[str, int], copied: int) -> None:
-        super().__init__(from_index, to_index, reasons, copied)
-        self.from_index, self.to_index, self.reasons, self.copied = from_index, to_index, reasons, copied
-
-    def __str__(self) -> str:
-        lines = "\n".join(f"  {count} x {reason}" for reason, count in self.reasons.items())
-        return (
-            f"_reindex from {self.from_index!r} to {self.to_index!r} stopped after {self.copied} documents:\n{lines}\n"
-            "It stops at the first batch that holds a refused document, so there may be more. Correct the mapping or "
-            "the items; or use source=table, which copies all others and writes each refused one to the reject files. "
-            "Then start this DAG again."
-        )
-
-
-class ServerCopyCanceledError(PermanentError):
-    """Somebody cancelled the copy while it was being watched."""
-
-    def __init__(self, to_index: str, reason: str) -> None:
-        super().__init__(to_index, reason)
-        self.to_index, self.reason = to_index, reason
-
-    def __str__(self) -> str:
-        return (
-            f"the copy to {self.to_index!r} was cancelled ({self.reason}), not by this task. Nothing reads that index. "
-            "Clear this task to copy again, or start this DAG again."
-        )
-
-
-class ServerCopyIncompleteError(PassingError):
-    """`_reindex` reports success for fewer documents than there were."""
-
-    def __init__(self, from_index: str, copied: int, expected: int, what: str) -> None:
-        super().__init__(from_index, copied, expected, what)
-        self.from_index, self.copied, self.expected, self.what = from_index, copied, expected, what
-
-    def __str__(self) -> str:
-        return (
-            f"_reindex from {self.from_index!r} reports success with {self.copied} documents, {self.expected} were "
-            f"expected ({self.what}). The task tries again and copies once more; what is there already is skipped."
-        )
+from dynamo_opensearch.core.rebuild.server_copy_errors import (
+    ServerCopyCanceledError,
+    ServerCopyIncompleteError,
+    ServerCopyRefusedError,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
