@@ -167,6 +167,24 @@ def test_a_lagging_mapping_delivers_late_and_ends_equal(rig: Rig) -> None:
     assert rig.differences() == []
 
 
+@pytest.mark.parametrize("lag_s", [0.0, 1.0])
+def test_copies_beside_the_indexer_and_a_writer_end_equal(make_rig: MakeRig, lag_s: float) -> None:
+    rig = make_rig(limit=25, bulk_bytes=6_000)
+    create_streaming_table(rig)
+    rig.create_index()
+    rig.put([small_item(number) for number in range(300)])
+    handler, churn = IndexingHandler(rig), Churn(rig, keys=60, pause_s=0.01)
+    with mapped(rig, handler, MappingSettings(lag_s=lag_s, batch_size=50)) as mapping:
+        with churn.going_on():
+            for _ in range(3):
+                before = churn.changes
+                assert rig.copy().report.offer.rejected == 0
+                assert churn.changes > before
+        mapping.wait_until_caught_up()
+        assert mapping.counts.failed == 0
+    assert rig.differences() == []
+
+
 # Deletes by TTL
 
 

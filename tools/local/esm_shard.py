@@ -1,5 +1,6 @@
 """Reading one shard of a stream, for a local event source mapping."""
 
+import logging
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -8,6 +9,8 @@ from typing import Any, Literal
 from botocore.exceptions import ClientError
 
 from tools.local.esm_records import StreamRecord, stream_record
+
+log = logging.getLogger(__name__)
 
 StartingPosition = Literal["TRIM_HORIZON", "LATEST"]
 PAGE = 1000
@@ -47,14 +50,13 @@ class ShardReader:
         self._streams, self._stream_arn, self._shard_id = streams, stream_arn, shard_id
         self._now_s, self._last = now_s, ""
         self.is_ended = False
-        self.trimmed = 0
         self._iterator = self._iterator_at(position)
 
     def read(self) -> list[StreamRecord]:
         """The next page, which may be empty.
 
-        An iterator that has expired is taken anew after the last record; what was trimmed meanwhile is counted, and
-        reading goes on at the horizon.
+        An iterator that has expired is taken anew after the last record; where that was trimmed meanwhile, reading goes
+        on at the horizon, and the log says so.
 
         Raises:
             ClientError: anything else.
@@ -86,7 +88,7 @@ class ShardReader:
                 code = inner.response["Error"]["Code"]
         if code != "TrimmedDataAccessException":
             raise error
-        self.trimmed += 1
+        log.warning("Shard %s was trimmed while nobody read it: records are lost", self._shard_id)
         return self._iterator_at("TRIM_HORIZON")
 
     def _iterator_at(self, kind: str, **more: str) -> str:
