@@ -43,7 +43,7 @@ class ScriptedStream:
         self.shards: dict[str, ScriptedShard] = {}
         self.calls: list[tuple[str, dict[str, Any]]] = []
         self.failures: dict[str, list[str]] = {}
-        self.before_records: Callable[[], None] = lambda: None
+        self.before_records: Callable[[], object] = lambda: None
         self._serial = 0
 
     # What a test does

@@ -37,11 +37,7 @@ def target_indices(cluster: PatientCluster, alias: str) -> list[TargetIndex]:
     found: Mapping[str, Any] = cluster.request(
         "GET",
         f"/{','.join(write_aliases(alias))}",
-        params={
-            "ignore_unavailable": "true",
-            "expand_wildcards": "all",
-            "filter_path": "*.aliases,*.settings.index.uuid",
-        },
+        params={"ignore_unavailable": "true", "filter_path": "*.aliases,*.settings.index.uuid"},
     )
     indices = [
         TargetIndex(index, one["settings"]["index"]["uuid"], wanted & one.get("aliases", {}).keys())

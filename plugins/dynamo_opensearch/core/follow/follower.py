@@ -26,6 +26,7 @@ _DISORDER_US = 5_000_000
 """Record times are out of order by up to 1.5 s, and of another clock than the worker's."""
 
 _AFTER_A_MOVE_S = 0.25
+_LOG_EVERY_S = 30.0
 
 
 class Follower:
@@ -42,7 +43,8 @@ class Follower:
         self._open(self._state.position)
         self._live: dict[Feed, LiveFeed] = {}
         self._planned_s: float | None = None
-        self._saved_s = self._clock.monotonic_s()
+        self._saved_s = self._logged_s = self._heard_s = self._clock.monotonic_s()
+        self._logged_records = self._state.counts.records
         self._has_moved = self._was_quiet = False
 
     @property
@@ -102,7 +104,7 @@ class Follower:
 
     def _join(self, members: Membership) -> None:
         """Go back to where the newcomers begin. Saved before anything is read for them."""
-        starts = {feed.uuid: noted_start(self._ports.starts, feed.uuid) for feed in members.newcomers}
+        starts = {feed.uuid: noted_start(self._ports.starts, feed.uuid, feed.index) for feed in members.newcomers}
         position = self._served() if members.joined else None
         for start in starts.values():
             position = start if position is None else position.earlier_of(start)
@@ -122,8 +124,8 @@ class Follower:
         self._note_gaps()
         position = self._ledger.position
         rounding_us = round(self._settings.stamps.stream_rounding_s * 1e6)
-        served_us = max(self._done_us() - rounding_us - _DISORDER_US, position.not_before_us)
-        return replace(position, not_before_us=served_us)
+        served_us = max(self._state.done_us, self._done_us()) - rounding_us - _DISORDER_US
+        return replace(position, not_before_us=max(served_us, position.not_before_us))
 
     def _open(self, position: StreamPosition) -> None:
         rounding_s = self._settings.stamps.stream_rounding_s
@@ -155,6 +157,8 @@ class Follower:
             for page in pages:
                 ledger.enter(page, [self._named(record.key) for record in page.records])
                 self._count(records=len(page.records))
+                if page.records:
+                    self._heard_s = self._clock.monotonic_s()
 
     def _named(self, key: Item) -> NamedKey:
         values = tuple(key[attribute] for attribute in self._key_attributes)
@@ -196,7 +200,8 @@ class Follower:
 
     def _quiet_s(self, due_in_s: float | None) -> float | None:
         owes = any(one.owed_until_us for one in self._state.joined.values())
-        if owes or self._ledger.fresh or not self._head_us:
+        is_silent = self._clock.monotonic_s() - self._heard_s >= self._settings.silent_after_s
+        if owes or self._ledger.fresh or not self._head_us or not is_silent:
             return None
         longest_s = self._settings.longest_quiet_s
         return longest_s if due_in_s is None else max(0.0, min(longest_s, due_in_s))
@@ -212,7 +217,7 @@ class Follower:
         earliest_us = self._ledger.earliest_due_us
         if earliest_us is None:
             return self._head_us
-        return min(self._head_us, earliest_us - self._settings.due_us(0))
+        return max(0, min(self._head_us, earliest_us - self._settings.due_us(0)))
 
     def _note_gaps(self) -> None:
         known = {(gap.shard, gap.after) for gap in self._state.gaps}
@@ -246,3 +251,19 @@ class Follower:
         )
         self._ports.store.save(state.to_json())
         self._state, self._saved_s = state, self._clock.monotonic_s()
+        self._log_sometimes()
+
+    def _log_sometimes(self) -> None:
+        seconds = self._saved_s - self._logged_s
+        if seconds < _LOG_EVERY_S:
+            return
+        records = self._state.counts.records - self._logged_records
+        self._logged_s, self._logged_records = self._saved_s, self._state.counts.records
+        log.info(
+            "followed %d records, %.0f/s, into %d indices; %d are not done, %d keys wait for their first look",
+            records,
+            records / seconds,
+            len(self._live),
+            self._ledger.pending,
+            self._ledger.fresh,
+        )

@@ -21,6 +21,8 @@ SenderFor = Callable[[str, bool], Sender]
 class FollowSettings:
     """``most_pending``: events that are not done, beyond which reading pauses. ``keys_per_pass`` bounds one step.
 
+    ``silent_after_s``: without a record for so long, the follower may be gone for a while.
+
     Memory: ``most_pending`` events of some 200 bytes, and for each request in flight ``bulk_bytes`` or 100 items.
     """
 
@@ -35,6 +37,7 @@ class FollowSettings:
     save_every_s: float = 1.0
     plan_every_s: float = 2.0
     longest_quiet_s: float = 10.0
+    silent_after_s: float = 5.0
 
     def due_us(self, created_us: int) -> int:
         """After which moment a read must begin to end an event of this time (both in microseconds since 1970)."""

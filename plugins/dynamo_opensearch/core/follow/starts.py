@@ -8,16 +8,18 @@ _MOST_STARTS = 20
 _TRIES = 5
 
 
-def note_start(store: StateStore, index_uuid: str, start: StreamPosition) -> None:
+def note_start(store: StateStore, index: str, start: StreamPosition) -> None:
     """Note where to begin for this index; the last note counts. Safe to run again. ``store``: ``starts|<alias>``.
+
+    ``index``: its UUID, or its name where it is about to be made.
 
     Raises:
         StateConflictError: others wrote at the same time, again and again.
     """
     for tries_left in reversed(range(_TRIES)):
         starts = dict(store.load() or {})
-        starts.pop(index_uuid, None)
-        starts[index_uuid] = start.to_json()
+        starts.pop(index, None)
+        starts[index] = start.to_json()
         try:
             return store.save(dict(list(starts.items())[-_MOST_STARTS:]))
         except StateConflictError:
@@ -26,7 +28,8 @@ def note_start(store: StateStore, index_uuid: str, start: StreamPosition) -> Non
     return None
 
 
-def noted_start(store: StateStore, index_uuid: str) -> StreamPosition:
-    """Where to begin for this index; the whole horizon where nobody noted anything."""
-    noted = (store.load() or {}).get(index_uuid)
+def noted_start(store: StateStore, uuid: str, index: str = "") -> StreamPosition:
+    """Where to begin for this index, noted by UUID or else by name; the horizon where nobody noted anything."""
+    starts = store.load() or {}
+    noted = starts.get(uuid, starts.get(index))
     return StreamPosition() if noted is None else StreamPosition.from_json(noted)

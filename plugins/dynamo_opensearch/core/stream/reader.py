@@ -1,7 +1,8 @@
 """The pages of a whole stream from a position on, every shard in its turn."""
 
 import logging
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from dynamo_opensearch.core.clock import Clock
@@ -31,8 +32,7 @@ _PEEKS = 3
 _MISSES = 3
 """So often a shard may be listed and not be there."""
 
-Run = Callable[[Callable[[ShardCursor], ShardPage | None], Iterable[ShardCursor]], Iterable[ShardPage | None]]
-"""``map``, or that of a thread pool: shards are read beside each other."""
+_THREADS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class StreamReader:
     """Reads all shards that may be read, children after parents, until their ends.
 
     A shard is begun at its horizon, or behind a record that was read; never at its head. Not thread-safe.
-    ``rounding_s``: how coarse the times of records are. ``run`` may read several shards at once.
+    ``rounding_s``: how coarse the times of records are. Several shards are read at once, by threads of its own.
     """
 
     def __init__(
@@ -58,9 +58,8 @@ class StreamReader:
         clock: Clock,
         rounding_s: float,
         limit: int = MOST_RECORDS,
-        run: Run = map,
     ) -> None:
-        self._stream, self._clock, self._limit, self._run = stream, clock, limit, run
+        self._stream, self._clock, self._limit = stream, clock, limit
         self._begun = {shard: one.after for shard, one in position.shards.items() if not one.is_finished}
         self._finished = {shard for shard, one in position.shards.items() if one.is_finished}
         not_before_us = position.not_before_us - round(rounding_s * 1e6) - _DISORDER_US
@@ -184,7 +183,7 @@ class StreamReader:
         return False
 
     def _read(self, cursors: list[ShardCursor]) -> list[ShardPage]:
-        pages = [page for page in self._run(self._read_one, cursors) if page]
+        pages = [page for page in self._read_each(cursors) if page]
         for cursor in cursors:
             if cursor.lost_from is not None:
                 self._note_gap(cursor.shard, cursor.lost_from)
@@ -194,6 +193,12 @@ class StreamReader:
                 self._end(page.shard)
                 self._must_list = True
         return pages
+
+    def _read_each(self, cursors: list[ShardCursor]) -> list[ShardPage | None]:
+        if len(cursors) < 2:
+            return list(map(self._read_one, cursors))
+        with ThreadPoolExecutor(min(_THREADS, len(cursors)), thread_name_prefix="shard") as threads:
+            return list(threads.map(self._read_one, cursors))
 
     def _read_one(self, cursor: ShardCursor) -> ShardPage | None:
         try:
