@@ -99,7 +99,7 @@ def exact(value: Any) -> Any:
     return decode_exact(orjson.dumps(value).decode())
 
 
-SETS = {
+SETS: dict[str, dict[str, Any]] = {
     "id": {"S": "a"},
     "tags": {"SS": ["x", "y", "z"]},
     "inner": {"M": {"numbers": {"NS": ["1", "2.50"]}, "list": {"L": [{"S": "p"}, {"S": "q"}]}}},
@@ -174,7 +174,8 @@ def joined(folder: Path, table: list[Row], index: list[Row], partitions: int) ->
         with RowWriter(file) as writer:
             writer.write(rows)
     settings = JoinSettings(memory_bytes=100_000_000, scratch=folder)
-    found, suspects = Found(), {}
+    found = Found()
+    suspects: dict[str, Kind] = {}
     for partition in range(partitions):
         found += join_partition(*files, partition, partitions, settings, folder / "suspects.parquet")
         for batch in read_suspects(folder / "suspects.parquet", 2):
