@@ -231,11 +231,14 @@ def test_the_next_index_is_made_once_behind_its_marker_and_loosened(rebuild: Reb
 
 
 def test_the_run_that_made_it_or_one_after_it_has_ended_takes_the_next_index_on(rebuild: RebuildRig) -> None:
-    made = rebuild.make(rebuild.plan())
+    rebuild.iterator_age_s = 60.0
+    first = rebuild.plan()
+    made = rebuild.make(first)
     assert rebuild.plan().resumes
     rebuild.run_id, rebuild.finished_runs = "run 2", {"run 1"}
     plan = rebuild.plan()
     assert (plan.resumes, plan.to_index, plan.replaces_next) == (True, made.index, None)
+    assert plan.follow_from_us == first.follow_from_us > 0
     assert "it is kept, and copied to once more" in str(plan)
     assert rebuild.make(plan) == rebuild.make(plan) == made
     assert read_index(rebuild.rig.patient, made.index).note["run_id"] == "run 2"

@@ -70,10 +70,14 @@ class Intent:
 
 @dataclass(frozen=True, kw_only=True)
 class NextIndex:
-    """What is to become of the marker: resume ``index``, or make it, removing ``replaces`` before."""
+    """What is to become of the marker: resume ``index``, or make it, removing ``replaces`` before.
+
+    ``follow_from_us``: from where the follower began for a resumed one; 0 is the horizon.
+    """
 
     index: str
     resumes_uuid: str | None = None
+    follow_from_us: int | None = None
     replaces: str | None = None
     replaces_uuid: str | None = None
 
@@ -104,7 +108,8 @@ def plan_next_index(
     state = read_index(cluster, index)
     is_routed = marker in carried and carried[marker].index_routing == intent.index_routing
     if is_routed and _is_resumable(state.note, intent, is_run_finished, now_us):
-        return NextIndex(index=index, resumes_uuid=state.uuid)
+        began_us = int(state.note.get("follow_from_us", 0))
+        return NextIndex(index=index, resumes_uuid=state.uuid, follow_from_us=began_us)
     return NextIndex(index=next_index_name(cluster, index_base), replaces=index, replaces_uuid=state.uuid)
 
 
@@ -186,6 +191,7 @@ def _note(plan: RebuildPlan, mapping: MappingFile, builder: DocumentBuilder, run
         "table_id": plan.table_id,
         "run_id": run_id,
         "created_us": plan.began_us,
+        "follow_from_us": plan.follow_from_us,
         "mapping_file": mapping.file,
         "mapping_fingerprint": plan.mapping_fingerprint,
         "key": list(builder.key_attributes),

@@ -57,7 +57,7 @@ class RebuildPlan:
     mapping_changes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
-    def swap(self, run_id: str) -> SwapPlan:
+    def swap_plan(self, run_id: str) -> SwapPlan:
         """What the swap of this rebuild is to do."""
         return SwapPlan(
             alias=self.alias,
@@ -102,7 +102,7 @@ class RebuildPlan:
         if self.resumes:
             return f"{self.to_index!r} is there from a run that did not end: it is kept, and copied to once more"
         if self.replaces_next is not None:
-            return f"{self.replaces_next!r}, left by another run with other rules or another mapping, is removed first"
+            return f"{self.replaces_next!r}, left by a run that this one cannot go on for, is removed first"
         return f"{self.to_index!r} is new"
 
     def _follower(self) -> str:

@@ -5,7 +5,7 @@ from dynamo_opensearch.core.errors import PermanentError
 from dynamo_opensearch.core.opensearch.mapping_file import MappingFile
 from dynamo_opensearch.core.opensearch.server_version import check_server
 from dynamo_opensearch.core.rebuild.looks import Looks, RebuildPlanPorts
-from dynamo_opensearch.core.rebuild.next_index import make_next_index
+from dynamo_opensearch.core.rebuild.next_index import NextIndex, make_next_index
 from dynamo_opensearch.core.rebuild.plan import RebuildPlan, RebuildWishes
 from dynamo_opensearch.core.stamps import StampRule
 from dynamo_opensearch.core.targets.model import Target
@@ -80,7 +80,7 @@ def plan_rebuild(
         resumes_uuid=following.resumes_uuid,
         replaces_next=following.replaces,
         replaces_uuid=following.replaces_uuid,
-        follow_from_us=follow_from_us(began_us, ports.iterator_age_s()),
+        follow_from_us=_follow_from_us(following, began_us, ports.iterator_age_s()),
         began_us=began_us,
         keep_previous_h=wishes.keep_previous_h or target.budgets.keep_previous_h,
         uses_write_block=target.swap_write_block,
@@ -95,3 +95,9 @@ def plan_rebuild(
 def follow_from_us(now_us: int, iterator_age_s: float | None) -> int:
     """From where the follower begins: where the indexer stands, and five minutes; 0, the horizon, when unknown."""
     return 0 if iterator_age_s is None else max(0, now_us - round((iterator_age_s + BATCHING_S) * 1e6))
+
+
+def _follow_from_us(following: NextIndex, now_us: int, iterator_age_s: float | None) -> int:
+    """An index that is filled once more holds what an earlier copy saw: changes since then are owed to it as well."""
+    from_us = follow_from_us(now_us, iterator_age_s)
+    return from_us if following.follow_from_us is None else min(from_us, following.follow_from_us)
