@@ -63,6 +63,32 @@ def task_arguments(settings: AirflowSettings) -> dict[str, Any]:
     }
 
 
+def deployment_arguments() -> dict[str, Any]:
+    """Arguments of the DAGs that serve all targets of a deployment; they start by themselves."""
+    return {
+        "start_date": START,
+        "catchup": False,
+        "max_active_runs": 1,
+        "is_paused_upon_creation": False,
+        "render_template_as_native_obj": True,
+        "tags": ["dynamo-opensearch"],
+        "default_args": task_arguments(AirflowSettings(retries=5, retry_delay_s=5)),
+    }
+
+
+def mapping_files() -> list[str]:
+    """Names of the files below include/mappings."""
+    try:
+        return sorted(path.name for path in (include_folder() / "mappings").glob("*.json"))
+    except SyncError:
+        return []
+
+
+def approvers(target: Target) -> list[dict[str, str]] | None:
+    """The target's approvers as Airflow's human-in-the-loop operators take them; None: whoever may edit the run."""
+    return [{"id": name, "name": name} for name in target.airflow.approvers] or None
+
+
 def index_asset(target: Target) -> Asset:
     """The asset that stands for what readers of the alias see."""
     return Asset(name=target.alias, uri=f"opensearch://{target.alias}")

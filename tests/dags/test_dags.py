@@ -50,7 +50,13 @@ def test_all_files_are_imported_without_an_error(bag: DagBag) -> None:
 
 
 def test_the_dags_are_those_that_others_rely_on_and_the_hidden_sample_has_none(bag: DagBag) -> None:
-    assert set(bag.dags) == {"members_backfill"}
+    assert set(bag.dags) == {
+        "members_backfill",
+        "members_reindex",
+        "members_rollback_index",
+        "sync_follow",
+        "sync_index_cleanup",
+    }
 
 
 def test_one_run_at_a_time_and_none_for_the_past(bag: DagBag) -> None:

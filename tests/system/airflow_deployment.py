@@ -35,26 +35,28 @@ class Deployment:
         """Wait for the run's end; its state."""
         return wait_for(lambda: _finished(self.airflow.run_state(dag_id, run_id)), timeout_s, "the run to end")
 
-    def tasks(self, run_id: str, task_id: str) -> list[dict[str, Any]]:
+    def tasks(self, run_id: str, task_id: str, dag_id: str = DAG_ID) -> list[dict[str, Any]]:
         """The instances of one task."""
-        return [one for one in self.airflow.task_instances(DAG_ID, run_id) if one["task_id"] == task_id]
+        return [one for one in self.airflow.task_instances(dag_id, run_id) if one["task_id"] == task_id]
 
-    def states(self, run_id: str) -> dict[str, set[str | None]]:
+    def states(self, run_id: str, dag_id: str = DAG_ID) -> dict[str, set[str | None]]:
         """The states that the instances of each task are in."""
         found: dict[str, set[str | None]] = {}
-        for one in self.airflow.task_instances(DAG_ID, run_id):
+        for one in self.airflow.task_instances(dag_id, run_id):
             found.setdefault(one["task_id"], set()).add(one["state"])
         return found
 
-    def returned(self, run_id: str, task_id: str, map_index: int = -1, key: str = "return_value") -> Any:
+    def returned(
+        self, run_id: str, task_id: str, map_index: int = -1, key: str = "return_value", dag_id: str = DAG_ID
+    ) -> Any:
         """What a task returned."""
-        path = f"/dags/{DAG_ID}/dagRuns/{run_id}/taskInstances/{task_id}/xcomEntries/{key}?map_index={map_index}"
+        path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/xcomEntries/{key}?map_index={map_index}"
         value = self.airflow.call(path)["value"]
         return json.loads(value) if isinstance(value, str) else value
 
-    def log(self, run_id: str, task_id: str) -> str:
+    def log(self, run_id: str, task_id: str, dag_id: str = DAG_ID) -> str:
         """All that the instances of a task logged in their last tries."""
-        return "\n".join("\n".join(self.airflow.log_lines(one)) for one in self.tasks(run_id, task_id))
+        return "\n".join("\n".join(self.airflow.log_lines(one)) for one in self.tasks(run_id, task_id, dag_id))
 
     def search_call(self, path: str, method: str = "GET", body: object = None) -> Any:
         """A plain request to OpenSearch."""

@@ -64,6 +64,14 @@ class DynamoDbTableHook(AwsBaseHook):
         install_fast_parsing(client)
         return client
 
+    def cloudwatch_client(self) -> Any:
+        """A client of CloudWatch, where the indexer's lag is to be seen.
+
+        Raises:
+            LiteralCredentialsError: as ``table_client``.
+        """
+        return self._checked_client("cloudwatch")
+
     def _checked_client(self, service: str) -> Any:
         quiet_client_logs()
         client = self._client_of(service)

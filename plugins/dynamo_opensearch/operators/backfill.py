@@ -166,7 +166,9 @@ class CopySegmentsOperator(BaseOperator):
             CopyPorts(
                 table=connections.table,
                 builder=connections.builder,
-                sender=connections.sender(plan.write_alias, limit),
+                sender=connections.sender(
+                    plan.write_alias, limit, is_fed_by_indexer=plan.write_alias == connections.target.alias
+                ),
                 limit=limit,
                 store=progress_store(context, connections.patient, PROGRESS_KEY),
                 sink=sink,

@@ -135,14 +135,18 @@ class TargetConnections:
         rules = read_index(self.patient, index).field_rules
         return self.builder if rules is None else DocumentBuilder(self.target.key, rules)
 
-    def sender(self, alias: str, limit: InFlightLimit) -> Sender:
-        """What writes through ``alias`` as the target's indexer requires, and reports to ``limit``."""
+    def sender(self, alias: str, limit: InFlightLimit, *, is_fed_by_indexer: bool) -> Sender:
+        """What writes through ``alias``, and reports to ``limit``.
+
+        An index that an indexer without versions feeds is written to on conditions; any other by external versions.
+        """
         reader = KeyedReader(self.table, self.target.key, self.clock, self.retry)
         destination = Destination(
             alias=alias, index_behind=lambda: index_behind(self.patient, alias, self.target.index_base)
         )
         refresher = Refresher(reader, self.builder_for, self.stamps)
-        kind = BulkSender if self.target.indexer_writes == "versioned" else ConditionalSender
+        is_conditional = is_fed_by_indexer and self.target.indexer_writes == "unversioned"
+        kind = ConditionalSender if is_conditional else BulkSender
         return kind(self.cluster, destination, refresher, limit, self.clock, self.retry)
 
     def count_ports(self, plan: BackfillPlan) -> CountPorts:

@@ -40,13 +40,13 @@ class IndexStateStore:
 
     def __init__(self, cluster: PatientCluster, index: str, key: str) -> None:
         self._cluster, self._index, self._key = cluster, index, key
-        self._path = f"/{index}/_doc/{_path_id(key)}"
+        self.path = f"/{index}/_doc/{_path_id(key)}"
         self._guard: dict[str, str] = {"op_type": "create"}
 
     def load(self) -> dict[str, Any] | None:
         """What was saved last, or None. Remembers its sequence number for the next ``save``."""
         try:
-            answer = self._cluster.request("GET", self._path)
+            answer = self._cluster.request("GET", self.path)
         except OpenSearchRequestError as error:
             if error.status != 404:
                 raise
@@ -64,7 +64,7 @@ class IndexStateStore:
         self._create_index()
         body = orjson.dumps({"key": self._key, "value": value})
         try:
-            answer = self._cluster.request("PUT", self._path, params=self._guard, body=body)
+            answer = self._cluster.request("PUT", self.path, params=self._guard, body=body)
         except OpenSearchRequestError as error:
             if error.status != 409:
                 raise
@@ -73,7 +73,7 @@ class IndexStateStore:
 
     def _own_write(self, value: dict[str, Any], conflict: OpenSearchRequestError) -> dict[str, Any]:
         """A write whose answer was lost, and that was sent again, conflicts with itself."""
-        stored = self._cluster.request("GET", self._path)
+        stored = self._cluster.request("GET", self.path)
         if stored["_source"]["value"] != value:
             raise StateConflictError(self._key) from conflict
         return dict(stored)

@@ -1,0 +1,180 @@
+"""`<target>_reindex`: build a new index beside the one in use, and let the alias lead to it."""
+
+from datetime import timedelta
+
+from airflow.sdk import DAG, Param, TriggerRule, XComArg
+
+from dynamo_opensearch.core.state.holder import REBUILD
+from dynamo_opensearch.core.targets.model import Target
+from dynamo_opensearch.dag_settings import approvers, dag_arguments, enabled_targets, index_asset, mapping_files
+from dynamo_opensearch.operators.approval import ApproveSwapOperator
+from dynamo_opensearch.operators.backfill import (
+    CopySegmentsOperator,
+    PlanBackfillOperator,
+    RestoreIndexSettingsOperator,
+)
+from dynamo_opensearch.operators.compare import CompareIndexOperator
+from dynamo_opensearch.operators.hold import HoldTargetOperator, ReleaseTargetOperator
+from dynamo_opensearch.operators.rebuild import MakeNextIndexOperator, PlanRebuildOperator
+from dynamo_opensearch.operators.run_result import ConfirmResultOperator
+from dynamo_opensearch.operators.server_copy import CopyIndexOperator
+from dynamo_opensearch.operators.swap import SwapAliasOperator
+from dynamo_opensearch.sensors.stream_caught_up import StreamCaughtUpSensor
+
+DOC = """
+### What it is for
+Builds a new index for `{alias}`, with another mapping file or the same, while table and index are being written. Then
+the alias leads to it. Readers see no error and no gap. The old index is kept and kept fresh, so that
+`{target}_rollback_index` can go back.
+
+### When it runs
+By hand. `sync_follow` must not be paused: it carries every change into the new index while it is built.
+
+### Parameters
+`source`, `mapping`, `approval`, `keep_previous_h`: described in the form.
+
+### What it locks
+The target: no other rebuild, rollback, clean-up or cutover of `{alias}` at the same time. A rollback takes it away.
+Backfills may run.
+
+### When it fails
+The alias is as it was, and the settings of both indices are put back. The new index stays behind its marker
+`{alias}-next` and is kept fresh.
+- **plan**: the message says all that does not fit. Nothing was made. Mend it, start again.
+- **wait_for_follower**, **wait_for_stream**: the message says how far the follower is; look at `sync_follow`.
+- **copy**, **copy_index**, **compare**: mend what the message says, then clear the failed task; it goes on. A new run
+  with the same mapping and rules takes the index on and copies once more; with others it removes the index.
+- **approve**: rejected or unanswered; the new index was removed.
+- **swap**: clear it. It finds out by itself whether the alias was moved.
+- **compare_after**: the alias leads to the new index already; the message says what differs. Go back with
+  `{target}_rollback_index` if that is worse than before.
+- An index that nobody takes on is removed by `sync_index_cleanup`.
+
+### How to undo it
+`{target}_rollback_index`, while the old index is kept.
+"""
+
+PARAMETERS = {
+    "source": Param(
+        "table",
+        type="string",
+        enum=["table", "index"],
+        description="What is copied: the table, or the old index by _reindex (same field rules only).",
+    ),
+    "mapping": Param(
+        None,
+        type=["null", "string"],
+        enum=[None, *mapping_files()],
+        description="Mapping file for the new index. Empty: the target's.",
+    ),
+    "approval": Param(False, type="boolean", description="Wait for an approval before the alias is moved."),
+    "keep_previous_h": Param(
+        None,
+        type=["null", "number"],
+        exclusiveMinimum=0,
+        maximum=24 * 365,
+        description="Hours that the old index is kept. Empty: as the target file says.",
+    ),
+}
+
+APPROVAL = """
+{{ ti.xcom_pull(task_ids='compare', key='text') }}
+
+Approve: `%(alias)s` leads to `{{ ti.xcom_pull(task_ids='plan')['to_index'] }}`.
+Reject: the new index is removed; `%(alias)s` stays on `{{ ti.xcom_pull(task_ids='plan')['from_index'] }}`.
+"""
+
+
+def of_plan(field: str) -> str:
+    """A field of the plan, when the task runs."""
+    return f"{{{{ ti.xcom_pull(task_ids='plan')['{field}'] }}}}"
+
+
+def reindex_dag(target: Target) -> DAG:
+    """Plan → new index → follower → copy → compare → approval → swap → compare."""
+    name, budgets = target.name, target.budgets
+    with DAG(
+        dag_id=f"{name}_reindex",
+        description=f"Build a new index for {target.alias} and swap to it",
+        doc_md=DOC.format(alias=target.alias, target=name),
+        params=PARAMETERS,
+        **dag_arguments(target, runs_by_hand_only=True),
+    ) as dag:
+        hold = HoldTargetOperator(task_id="hold", target=name, purpose=REBUILD)
+        plan = PlanRebuildOperator(
+            task_id="plan",
+            target=name,
+            source="{{ params.source }}",
+            mapping="{{ params.mapping }}",
+            keep_previous_h="{{ params.keep_previous_h }}",
+        )
+        make = MakeNextIndexOperator(task_id="make_index", target=name, plan=plan.output)
+        followed = StreamCaughtUpSensor(task_id="wait_for_follower", target=name, index=of_plan("to_index"))
+        plan_copy = PlanBackfillOperator(
+            task_id="plan_copy",
+            target=name,
+            index=of_plan("to_index"),
+            mapping=of_plan("mapping_file"),
+            is_wanted="{{ params.source == 'table' }}",
+        )
+        copy = CopySegmentsOperator.partial(
+            task_id="copy",
+            target=name,
+            plan=XComArg(plan_copy, key="plan"),
+            prepared=make.output,
+            max_active_tis_per_dagrun=budgets.concurrent_tasks,
+            map_index_template="segments {{ task.segments | first }} to {{ task.segments | last }}",
+        ).expand(segments=plan_copy.output)
+        copy_index = CopyIndexOperator(
+            task_id="copy_index",
+            target=name,
+            plan=plan.output,
+            prepared=make.output,
+            is_wanted="{{ params.source == 'index' }}",
+        )
+        restore = RestoreIndexSettingsOperator(
+            task_id="restore_settings", target=name, prepared=make.output, mapping=of_plan("mapping_file")
+        ).as_teardown(setups=make, on_failure_fail_dagrun=False)
+        caught_up = StreamCaughtUpSensor(
+            task_id="wait_for_stream",
+            target=name,
+            index=of_plan("to_index"),
+            to_now=True,
+            trigger_rule=TriggerRule.NONE_FAILED,
+        )
+        compare = CompareIndexOperator(task_id="compare", target=name, index=of_plan("to_index"))
+        approve = ApproveSwapOperator(
+            task_id="approve",
+            target=name,
+            plan=plan.output,
+            prepared=make.output,
+            is_wanted="{{ params.approval }}",
+            subject=f"Let {target.alias} lead to a new index?",
+            body=APPROVAL % {"alias": target.alias},
+            assigned_users=approvers(target),
+            response_timeout=timedelta(hours=target.airflow.approval_timeout_h),
+            execution_timeout=None,
+            retries=0,
+        )
+        swap = SwapAliasOperator(
+            task_id="swap",
+            target=name,
+            purpose=REBUILD,
+            swap_plan=XComArg(plan, key="swap"),
+            outlets=[index_asset(target)],
+        )
+        compare_after = CompareIndexOperator(task_id="compare_after", target=name, index=of_plan("to_index"))
+        release = ReleaseTargetOperator(task_id="release", target=name).as_teardown(
+            setups=hold, on_failure_fail_dagrun=False
+        )
+        confirm = ConfirmResultOperator(task_id="confirm", result_of="compare_after").as_teardown(
+            setups=hold, on_failure_fail_dagrun=True
+        )
+        hold >> plan >> make >> followed >> plan_copy >> copy >> restore
+        followed >> copy_index >> restore
+        [copy, copy_index, restore] >> caught_up >> compare >> approve >> swap >> compare_after >> release >> confirm
+    return dag
+
+
+for one_target in enabled_targets():
+    globals()[f"{one_target.name}_reindex"] = reindex_dag(one_target)

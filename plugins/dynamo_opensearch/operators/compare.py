@@ -1,0 +1,68 @@
+"""The comparison of an index with its table, before it gets readers and after."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from airflow.sdk import BaseOperator, Context
+
+from dynamo_opensearch.core.compare.comparison import compare
+from dynamo_opensearch.core.offer.rejects import Reject
+from dynamo_opensearch.core.rebuild.verdict import check_equal, shareable
+from dynamo_opensearch.operators.failures import failures_for_airflow
+from dynamo_opensearch.operators.object_storage import ObjectStorageRejectSink, path_part, reports_path
+from dynamo_opensearch.wiring.comparing import comparison_ports, comparison_settings
+from dynamo_opensearch.wiring.target_connections import TargetConnections
+
+
+class CompareIndexOperator(BaseOperator):
+    """Compare every document of an index with the table, mend what differs, and fail where it goes on differing.
+
+    A second run is safe. The comparison as text is under the XCom key ``text``.
+
+    :param target: name of the target.
+    :param index: the index.
+    :param is_wanted: without it, nothing is compared.
+    """
+
+    template_fields: Sequence[str] = ("index", "is_wanted")
+
+    def __init__(self, *, target: str, index: Any, is_wanted: bool | str = True, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.target, self.index, self.is_wanted = target, index, is_wanted
+
+    def execute(self, context: Context) -> dict[str, Any] | None:
+        """Return the report."""
+        if not self.is_wanted:
+            self.log.info("no comparison was asked for here")
+            return None
+        with failures_for_airflow():
+            connections = TargetConnections.of(self.target)
+            target = connections.target
+            folder = reports_path(connections.environment.reports) / "rejects" / self.target
+            rejects = _StoredRejects(
+                ObjectStorageRejectSink(folder / path_part(str(context["run_id"])) / self.task_id), target.key
+            )
+            report = compare(
+                comparison_settings(connections, self.index, "content"),
+                comparison_ports(connections, self.index, rejects.add),
+            )
+            value = shareable(report, show_keys=target.show_keys)
+            context["ti"].xcom_push(key="text", value=str(report))
+            for kind, ids in value["samples"].items():
+                self.log.info("%s, for example: %s", kind, ", ".join(ids))
+            check_equal(report, target.budgets.max_rejects, str(rejects.sink.folder))
+        return value
+
+
+class _StoredRejects:
+    """Rejects as one part after the other."""
+
+    def __init__(self, sink: ObjectStorageRejectSink, key_attributes: Sequence[str]) -> None:
+        self.sink, self._key_attributes, self._parts = sink, key_attributes, 0
+
+    def add(self, rejects: Sequence[Reject]) -> None:
+        """Store some more, durably."""
+        if not self._parts:
+            self.sink.forget_from(0)
+        self.sink.write(self._parts, b"".join(reject.line(self._key_attributes) for reject in rejects))
+        self._parts += 1

@@ -1,0 +1,86 @@
+"""One run at a time changes what a target's alias leads to: taking the target, and letting it go."""
+
+from typing import Any
+
+from airflow.sdk import BaseOperator, Context
+
+from dynamo_opensearch.core.rebuild.write_block import BlockPorts, put_write_block_back
+from dynamo_opensearch.core.state.holder import HolderLostError, TargetHeldError, TargetHold
+from dynamo_opensearch.operators.failures import failures_for_airflow
+from dynamo_opensearch.wiring.deployment import deployment_name
+from dynamo_opensearch.wiring.target_connections import TargetConnections
+
+
+class AirflowRunStates:
+    """Whether a run has ended, asked of Airflow through the task that runs now."""
+
+    def __init__(self, task_instance: Any) -> None:
+        self._task_instance = task_instance
+
+    def is_finished(self, dag_id: str, run_id: str) -> bool:
+        """Whether it ended, well or not; False for a run that this Airflow does not know."""
+        return str(self._task_instance.get_dagrun_state(dag_id=dag_id, run_id=run_id)) in ("success", "failed")
+
+
+def target_hold(connections: TargetConnections, context: Context) -> TargetHold:
+    """The hold on the target's alias, as this run sees it."""
+    store = connections.state("holder")
+    return TargetHold(store, AirflowRunStates(context["ti"]), connections.clock, deployment_name(), store.path)
+
+
+def keep_hold(connections: TargetConnections, context: Context, purpose: str) -> None:
+    """Make sure that this run holds the target, before a step that needs it.
+
+    A task that was cleared after its run had ended, and let go, takes the target again.
+
+    Raises:
+        HolderLostError: another run has it by now.
+    """
+    instance = context["ti"]
+    try:
+        target_hold(connections, context).take(instance.dag_id, instance.run_id, purpose)
+    except TargetHeldError as error:
+        raise HolderLostError(instance.dag_id, instance.run_id, error.holder) from error
+
+
+class HoldTargetOperator(BaseOperator):
+    """Take the target for this run; waits, by Airflow's retries, while another run has it. Safe to run again.
+
+    :param target: name of the target.
+    :param purpose: ``rebuild``, ``rollback``, ``clean-up`` or ``cutover``.
+    :param pre_empts: purposes of runs that have to give way to this one.
+    """
+
+    def __init__(self, *, target: str, purpose: str, pre_empts: frozenset[str] = frozenset(), **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.target, self.purpose, self.pre_empts = target, purpose, pre_empts
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Return the holder."""
+        instance = context["ti"]
+        with failures_for_airflow():
+            hold = target_hold(TargetConnections.of(self.target), context)
+            holder = hold.take(instance.dag_id, instance.run_id, self.purpose, self.pre_empts)
+        self.log.info("target %s is held by this run: %s", self.target, holder)
+        return holder.to_json()
+
+
+class ReleaseTargetOperator(BaseOperator):
+    """Take away a write block that this run's swap may have left, and let the target go. Safe to run again.
+
+    :param target: name of the target.
+    """
+
+    def __init__(self, *, target: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.target = target
+
+    def execute(self, context: Context) -> None:
+        """Fails when the block is still there; then the hold stays, too."""
+        instance = context["ti"]
+        with failures_for_airflow():
+            connections = TargetConnections.of(self.target)
+            blocks = BlockPorts(cluster=connections.cluster, notes=connections.state("swap"), clock=connections.clock)
+            put_write_block_back(blocks, instance.run_id)
+            was_ours = target_hold(connections, context).release(instance.dag_id, instance.run_id)
+        self.log.info("target %s is %s", self.target, "free" if was_ours else "not held by this run any more")

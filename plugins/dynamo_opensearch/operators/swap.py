@@ -1,0 +1,46 @@
+"""The moment in which the alias comes to lead to another index."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from airflow.sdk import BaseOperator, Context
+
+from dynamo_opensearch.core.follow.starts import note_start
+from dynamo_opensearch.core.opensearch.index_state import read_index
+from dynamo_opensearch.core.rebuild.swap import swap
+from dynamo_opensearch.core.rebuild.swap_plan import SwapPlan
+from dynamo_opensearch.operators.failures import failures_for_airflow
+from dynamo_opensearch.operators.hold import keep_hold
+from dynamo_opensearch.wiring.rebuilding import previous_start, swap_ports
+from dynamo_opensearch.wiring.target_connections import TargetConnections
+
+
+class SwapAliasOperator(BaseOperator):
+    """Let the alias lead to another index, in one step, with no moment in which readers miss anything.
+
+    Safe to run again: it finds out whether the alias was moved.
+
+    :param target: name of the target.
+    :param purpose: of the hold, ``rebuild`` or ``rollback``.
+    :param swap_plan: from which index to which.
+    """
+
+    template_fields: Sequence[str] = ("swap_plan",)
+
+    def __init__(self, *, target: str, purpose: str, swap_plan: Any, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.target, self.purpose, self.swap_plan = target, purpose, swap_plan
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Return the report, also as the asset event's extra."""
+        with failures_for_airflow():
+            connections = TargetConnections.of(self.target)
+            keep_hold(connections, context, self.purpose)
+            plan = SwapPlan.from_json(self.swap_plan)
+            replaced = read_index(connections.patient, plan.from_index)
+            note_start(connections.state("starts"), replaced.uuid, previous_start(connections, plan))
+            report = swap(plan, swap_ports(connections, plan))
+        self.log.info("%s", report)
+        for asset in self.outlets:
+            context["outlet_events"][asset].extra = report.to_json()
+        return report.to_json()

@@ -1,0 +1,1 @@
+"""Sensors: thin shells around what the core answers."""

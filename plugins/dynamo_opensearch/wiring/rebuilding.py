@@ -1,0 +1,97 @@
+"""The ports of a rebuild and a rollback, wired to a target's servers."""
+
+from collections.abc import Callable, Iterable
+
+from dynamo_opensearch.core.dynamodb.iterator_age import iterator_age_s
+from dynamo_opensearch.core.dynamodb.pacing import ReadUnitPacer
+from dynamo_opensearch.core.dynamodb.table_description import TableDescription
+from dynamo_opensearch.core.follow.catch_up import CatchUp
+from dynamo_opensearch.core.offer.rejects import RejectSink
+from dynamo_opensearch.core.opensearch.alias import write_aliases
+from dynamo_opensearch.core.rebuild.planning import RebuildPlanPorts, follow_from_us
+from dynamo_opensearch.core.rebuild.samples import SampleSource, TableSamples
+from dynamo_opensearch.core.rebuild.swap import SwapPorts
+from dynamo_opensearch.core.rebuild.swap_plan import SwapPlan
+from dynamo_opensearch.core.stream.position import StreamPosition
+from dynamo_opensearch.wiring.following import follow_ports, follow_settings, follow_state, stream_arn
+from dynamo_opensearch.wiring.target_connections import TargetConnections
+
+
+def rebuild_plan_ports(
+    connections: TargetConnections, rejects: RejectSink, is_run_finished: Callable[[str], bool]
+) -> RebuildPlanPorts:
+    """What planning a rebuild looks at. ``rejects``: where refused samples go."""
+    return RebuildPlanPorts(
+        table=connections.table,
+        cluster=connections.patient,
+        clock=connections.clock,
+        iterator_age_s=lambda: indexer_age_s(connections),
+        samples=lambda table: _samples(connections, table),
+        rejects=rejects,
+        is_run_finished=is_run_finished,
+    )
+
+
+def indexer_age_s(connections: TargetConnections) -> float | None:
+    """Seconds that the target's indexer is behind; None where the target names none, or no metric tells.
+
+    Raises:
+        AccessDeniedError, ServiceUnavailableError: as ``iterator_age_s``.
+    """
+    indexer = connections.environment.indexer
+    if indexer is None:
+        return None
+    return iterator_age_s(
+        connections.dynamodb.cloudwatch_client(), indexer.function, indexer.alias, connections.clock, connections.retry
+    )
+
+
+def _samples(connections: TargetConnections, table: TableDescription) -> Iterable[SampleSource]:
+    rules, budgets = connections.target.documents, connections.target.budgets
+    return [
+        TableSamples(
+            table=connections.table,
+            pacer=ReadUnitPacer(budgets.read_units_per_s, connections.clock),
+            items_estimated=table.items_estimated,
+            scan_arguments={} if rules.filter is None else rules.filter.scan_arguments(),
+        )
+    ]
+
+
+def swap_ports(connections: TargetConnections, plan: SwapPlan) -> SwapPorts:
+    """What a swap works with; it catches up from where the follower has looked last."""
+    arn = stream_arn(connections)
+    state = follow_state(connections)
+    catch_up = CatchUp(
+        follow_settings(connections, arn),
+        follow_ports(connections, arn, _no_sink),
+        plan.to_index,
+        plan.to_marker,
+        StreamPosition() if state is None else state.seen,
+    )
+    return SwapPorts(
+        cluster=connections.cluster,
+        patient=connections.patient,
+        catch_up=catch_up.drain,
+        block_notes=connections.state("swap"),
+        kept=connections.state("kept"),
+        clock=connections.clock,
+    )
+
+
+def previous_start(connections: TargetConnections, plan: SwapPlan) -> StreamPosition:
+    """From where the follower feeds the index that is replaced.
+
+    After a rebuild: from where it began for the new index, since an indexer that lags has not fed the old one to the
+    end. After a rollback: from where the indexer stands.
+    """
+    _, following, _ = write_aliases(plan.alias)
+    state = follow_state(connections)
+    joined = None if state is None else state.joined_index(plan.to_index)
+    if plan.to_marker == following and joined is not None:
+        return joined.start
+    return StreamPosition(not_before_us=follow_from_us(connections.clock.time_us(), indexer_age_s(connections)))
+
+
+def _no_sink(index: str) -> RejectSink:
+    raise AssertionError(f"a swap writes down no rejects, got some of {index!r}")
