@@ -7,7 +7,7 @@ from typing import Any
 
 from airflow.sdk import BaseOperator, Context
 
-from dynamo_opensearch.core.clock import Clock
+from dynamo_opensearch.core.clock import Clock, SystemClock
 from dynamo_opensearch.core.follow.follower import Follower
 from dynamo_opensearch.operators.failures import failures_for_airflow
 from dynamo_opensearch.operators.object_storage import ObjectStorageRejectSink, reports_path
@@ -17,6 +17,7 @@ from dynamo_opensearch.wiring.following import FollowedTargets, make_follower
 from dynamo_opensearch.wiring.target_connections import TargetConnections
 
 ROUND_S = 600.0
+_WAKE_S = 1_800.0
 _LOOK_EVERY_S = 4.0
 _WORTH_DEFERRING_S = 5.0
 """A shorter wait costs less than a process that starts again."""
@@ -31,13 +32,16 @@ class PlanFollowOperator(BaseOperator):
             needed = FollowedTargets().needed()
         if not needed:
             self.log.info("no index is being built or kept; waiting until one is")
-            self.defer(trigger=FollowNeededTrigger(), method_name="resume")
+            wake_us = SystemClock().time_us() + round(_WAKE_S * 1e6)
+            self.defer(
+                trigger=FollowNeededTrigger(wake_us), method_name="resume", timeout=timedelta(seconds=1.5 * _WAKE_S)
+            )
         return needed
 
-    def resume(self, context: Context, event: dict[str, Any]) -> list[str]:  # noqa: ARG002 - Airflow's signature
-        """Return what the trigger has found."""
+    def resume(self, context: Context, event: dict[str, Any]) -> list[str]:
+        """Return what the trigger has found, or wait on."""
         targets: list[str] = event["targets"]
-        return targets
+        return targets or self.execute(context)
 
 
 class FollowStreamOperator(BaseOperator):
