@@ -169,6 +169,18 @@ def test_the_marker_is_removed_in_the_request_itself_not_by_what_was_seen_before
     assert not swapping.is_blocked(swapping.old)
 
 
+def test_an_index_that_is_deleted_while_its_swap_begins_is_told_as_lost(swapping: SwapRig) -> None:
+    swapping.create()
+
+    def delete() -> int:
+        swapping.rig.call(swapping.new, "DELETE")
+        return 0
+
+    with pytest.raises(SwapLostError, match="the marker on no index"):
+        swap(swapping.plan(), swapping.ports(catch_up=delete))
+    assert not swapping.is_blocked(swapping.old)
+
+
 def test_a_clean_up_of_the_index_kept_before_does_not_fail_the_swap(swapping: SwapRig) -> None:
     swapping.create()
     oldest = swapping.add_index(0, **{swapping.previous: {}})
@@ -229,24 +241,19 @@ def test_a_lost_answer_is_resolved(swapping: SwapRig, path: str, is_carried_out:
     assert cluster.times < 2
 
 
-def requests_of_a_swap(swapping: SwapRig) -> int:
-    cluster = DyingCluster(swapping.rig.cluster, 1_000)
-    swap(swapping.plan(), swapping.ports(cluster))
-    return len(cluster.sent)
-
-
-@pytest.mark.parametrize("carries_out_the_last", [False, True])
-def test_a_swap_killed_at_any_request_is_undone_by_the_teardown_or_finished_by_the_next_try(
-    make_rig: MakeRig, carries_out_the_last: bool
+def test_a_swap_killed_after_any_change_is_undone_by_the_teardown_and_finished_by_the_next_try(
+    make_rig: MakeRig,
 ) -> None:
     rehearsal = SwapRig(make_rig())
     rehearsal.create()
-    for survived in range(requests_of_a_swap(rehearsal)):
+    cluster = DyingCluster(rehearsal.rig.cluster, survived=1_000)
+    swap(rehearsal.plan(), rehearsal.ports(cluster))
+    assert len(cluster.changes) > 8
+    for survived in range(len(cluster.changes)):
         swapping = SwapRig(make_rig())
         swapping.create()
-        cluster = DyingCluster(swapping.rig.cluster, survived, carries_out_the_last)
         with pytest.raises(Died):
-            swap(swapping.plan(), swapping.ports(cluster))
+            swap(swapping.plan(), swapping.ports(DyingCluster(swapping.rig.cluster, survived)))
         put_write_block_back(swapping.ports().blocking, "run 1")
         assert not swapping.is_blocked(swapping.old), survived
         assert swapping.aliases()[swapping.old] in ({swapping.alias}, {swapping.previous}), survived
@@ -270,17 +277,15 @@ def test_a_next_try_takes_over_the_block_of_the_one_that_was_killed(swapping: Sw
 
 
 def dies_under_the_block(swapping: SwapRig) -> DyingCluster:
-    """A cluster that dies with the next request after the block is there."""
-    rehearsal = DyingCluster(swapping.rig.cluster, 1_000)
+    """A cluster that dies with the answer to the block."""
 
     class Dies(DyingCluster):
         def request(self, method: str, path: str, **more: Any) -> Any:
-            answer = super().request(method, path, **more)
             if path.endswith("/_block/write"):
-                self.left = 0
-            return answer
+                self.survived = len(self.changes)
+            return super().request(method, path, **more)
 
-    return Dies(rehearsal, 1_000)
+    return Dies(swapping.rig.cluster, survived=1_000)
 
 
 def test_a_teardown_takes_away_only_the_block_of_its_own_run(swapping: SwapRig) -> None:

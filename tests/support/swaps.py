@@ -22,24 +22,28 @@ class Died(BaseException):
 
 @dataclass
 class DyingCluster:
-    """Sends ``left`` requests, and dies before or after the next one; after that nothing gets through."""
+    """The process dies when the answer to its change number ``survived`` (from 0) is on its way back.
+
+    What a kill can leave behind is decided by the changes that came before it, so reads are not counted.
+    """
 
     cluster: Cluster
-    left: int
-    carries_out_the_last: bool = False
-    sent: list[str] = field(default_factory=list)
+    survived: int
+    changes: list[str] = field(default_factory=list)
+    is_dead: bool = False
 
     def request(self, method: str, path: str, **more: Any) -> Any:
-        self.left -= 1
-        if self.left >= 0 or (self.left == -1 and self.carries_out_the_last):
-            self.sent.append(f"{method} {path}")
-            try:
-                return self.cluster.request(method, path, **more)
-            finally:
-                if self.left < 0:
-                    raise Died()
-        self.left = -2
-        raise Died()
+        if self.is_dead:
+            raise Died()
+        if method == "GET":
+            return self.cluster.request(method, path, **more)
+        self.is_dead = len(self.changes) == self.survived
+        self.changes.append(f"{method} {path}")
+        try:
+            return self.cluster.request(method, path, **more)
+        finally:
+            if self.is_dead:
+                raise Died()
 
 
 @dataclass

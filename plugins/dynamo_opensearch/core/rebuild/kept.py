@@ -4,6 +4,7 @@ Which index is the previous one is said by its marker alone; this is a note besi
 the marked one (by UUID) is out of date and replaced.
 """
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
@@ -72,15 +73,20 @@ def note_leaving(store: StateStore, leaving: KeptIndex) -> None:
     _update(store, lambda note: replace(note, leaving=(*_without(note.leaving, leaving.uuid), leaving)))
 
 
+def note_not_leaving(store: StateStore, uuid: str) -> None:
+    """The index has an alias again: what becomes of it is said by that. Safe to run again."""
+    _update(store, lambda note: replace(note, leaving=_without(note.leaving, uuid)))
+
+
 def forget(store: StateStore, uuid: str) -> None:
-    """Drop whatever is noted about an index: it is gone, or it is in use again. Safe to run again."""
+    """Drop whatever is noted about an index that is gone. Safe to run again."""
     _update(
         store,
         lambda note: KeptNote(kept=None if note.kept_as(uuid) else note.kept, leaving=_without(note.leaving, uuid)),
     )
 
 
-def _update(store: StateStore, change: Any) -> None:
+def _update(store: StateStore, change: Callable[[KeptNote], KeptNote]) -> None:
     update(store, lambda value: change(KeptNote.from_json(value)).to_json())
 
 

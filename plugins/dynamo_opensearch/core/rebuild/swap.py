@@ -33,6 +33,7 @@ from dynamo_opensearch.core.state.store import StateStore
 
 log = logging.getLogger(__name__)
 
+_READY_WITHIN_S = 10.0
 _ALIASES_TIMEOUT_S = 5
 """An ``_aliases`` request that OpenSearch has not begun by then is dropped by it, whether or not we still wait."""
 
@@ -113,14 +114,17 @@ def swap(plan: SwapPlan, ports: SwapPorts) -> SwapReport:
     if plan.is_done(seen):
         return _done_before(plan, seen, ports)
     plan.check_possible(seen)
+    put_write_block_back(ports.blocking)  # of a run that was killed; its note is about to be written over
     check_not_blocked(ports.patient, plan.from_index, ports.block_notes)
     before = ports.catch_up()
-    _refresh(plan.to_index, ports.patient, 60.0)  # what takes long of it; under the block little is left to do
+    # What takes long of it; under the block little is left to do.
+    _make_visible(plan, ports.patient, _READY_WITHIN_S, ports.clock)
     for index in plan.dropped(seen):
         _note_dropped(index, plan, ports)
     with _block_of(plan, ports) as blocked:
         under = blocked.deadline.bound(ports.catch_up, "catching up")
-        _refresh(plan.to_index, blocked.deadline.patient(ports.cluster), blocked.deadline.left_s("refresh"))
+        left_s = blocked.deadline.left_s("refresh")
+        _make_visible(plan, blocked.deadline.patient(ports.cluster), left_s, ports.clock)
         dropped = _move_alias(plan, blocked.deadline, ports)
     _note_kept(plan, ports)
     report = SwapReport(
@@ -149,18 +153,30 @@ def _block_of(plan: SwapPlan, ports: SwapPorts) -> AbstractContextManager[Blocke
     return nullcontext(Blocked(Deadline(ports.clock, plan.block_limit_s)))
 
 
-def _refresh(index: str, patient: PatientCluster, timeout_s: float) -> None:
-    """Make every write so far visible, on an index whose primary shards are all there."""
-    params = {"wait_for_status": "yellow", "timeout": f"{max(1, int(timeout_s))}s"}
+def _make_visible(plan: SwapPlan, patient: PatientCluster, limit_s: float, clock: Clock) -> None:
+    """A refresh of the new index, all of whose primary shards are there. One that is gone is told as lost at once."""
+    backoff = Backoff(RetryPolicy(first_wait_s=0.05, longest_wait_s=1.0, give_up_after_s=limit_s), clock)
+    while problem := _refresh(plan.to_index, patient, limit_s):
+        seen = read_target_aliases(patient, plan.alias)
+        if not plan.is_done(seen):
+            plan.check_possible(seen)
+        if not backoff.wait():
+            raise RefreshIncompleteError(plan.to_index, problem)
+
+
+def _refresh(index: str, patient: PatientCluster, timeout_s: float) -> str:
+    """What is wrong, if anything."""
     try:
-        patient.request("GET", f"/_cluster/health/{index}", params=params, timeout_s=timeout_s + 1)
+        patient.request("GET", f"/_cluster/health/{index}", params={"wait_for_status": "yellow", "timeout": "0s"})
+        answer = patient.request("POST", f"/{index}/_refresh", timeout_s=timeout_s)
     except OpenSearchRequestError as error:
-        if error.status != 408:
-            raise
-        raise RefreshIncompleteError(index, "its health is red") from error
-    answer = patient.request("POST", f"/{index}/_refresh", timeout_s=timeout_s)
-    if failed := answer["_shards"]["failed"]:
-        raise RefreshIncompleteError(index, f"{failed} shard(s) did not answer a refresh")
+        if error.status == 408:
+            return "its health is red"
+        if error.status == 404:
+            return "it is gone"
+        raise
+    failed = answer["_shards"]["failed"]
+    return f"{failed} shard(s) did not answer a refresh" if failed else ""
 
 
 def _move_alias(plan: SwapPlan, deadline: Deadline, ports: SwapPorts) -> list[str]:
@@ -198,7 +214,12 @@ def _send(actions: list[dict[str, Any]], cluster: Cluster, deadline: Deadline) -
 
 def _note_dropped(index: str, plan: SwapPlan, ports: SwapPorts) -> None:
     """Before its marker goes: no name leads to it afterwards. It is kept as long as was promised."""
-    uuid = read_index(ports.patient, index).uuid
+    try:
+        uuid = read_index(ports.patient, index).uuid
+    except OpenSearchRequestError as error:
+        if error.status != 404:
+            raise
+        return  # clean-up was faster
     noted = load_kept(ports.kept).kept_as(uuid)
     note_leaving(ports.kept, noted or KeptIndex.of(index, uuid, plan.keep_h, ports.clock))
 

@@ -1,7 +1,7 @@
 """What a swap is to do, and whether the aliases are as before it or as after it. Pure."""
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import asdict, dataclass
+from typing import Any, Self
 
 from dynamo_opensearch.core.errors import PermanentError
 from dynamo_opensearch.core.opensearch.alias import TargetAliases, write_aliases
@@ -65,6 +65,15 @@ class SwapPlan:
     run_id: str
     keep_h: float
     block_limit_s: float = 15.0
+
+    def to_json(self) -> dict[str, Any]:
+        """For XCom."""
+        return asdict(self) | {"properties": self.properties.to_json()}
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> Self:
+        """The reverse of ``to_json``."""
+        return cls(**{**value, "properties": AliasProperties.from_json(value["properties"])})
 
     def is_done(self, seen: TargetAliases) -> bool:
         """Whether the aliases are as after this swap."""
