@@ -327,7 +327,9 @@ def test_memory_is_bounded_reading_pauses(target: Followed) -> None:
     target.run(follower, 1)
     for number in range(200):
         target.put(f"k{number:03}")
-    target.run(follower, 5)
+    for _ in range(20):
+        follower.step()
+        target.clock.pass_s(0.25)
     assert 50 <= len(target.cluster.documents(COMING)) < 70
     assert follower.state.counts.records < 70
     target.run(follower, 100)
@@ -551,39 +553,70 @@ def test_an_index_that_is_gone_is_owed_nothing(target: Followed) -> None:
     assert target.saved().joined == {}
 
 
-def test_a_marker_that_moves_between_planning_and_writing_costs_nothing(target: Followed) -> None:
+def before_the_next_bulk(target: Followed, happens: Callable[[], object]) -> None:
+    def once(_alias: str, _ids: list[str]) -> None:
+        target.cluster.before_bulk = lambda _alias, _ids: None
+        happens()
+
+    target.cluster.before_bulk = once
+
+
+@pytest.mark.parametrize("age_s", [0, 60])
+def test_a_marker_that_moves_between_planning_and_writing_costs_nothing(target: Followed, age_s: int) -> None:
     """The write through the marker reaches another index: it does not count, and the plan is made anew."""
     other = "members-v4"
     target.rules = {COMING: {"renames": {"value": "text"}}}
     follower = target.follower()
     target.run(follower, 2)
 
-    def move(_alias: str, _ids: list[str]) -> None:
-        target.cluster.before_bulk = lambda _alias, _ids: None
+    def move() -> None:
         target.cluster.create(other, NEXT)
         target.start_at(other, StreamPosition(not_before_us=target.clock.time_us()))
         target.cluster.aliases[COMING] = {ALIAS}
         target.cluster.aliases[NOW] = set()
 
     target.put("a")
-    target.cluster.before_bulk = move
+    target.clock.pass_s(age_s)
+    before_the_next_bulk(target, move)
     target.run(follower, 60)
     assert target.cluster.documents(COMING) == {"a": {"id": "a", "text": "1"}}
     assert target.cluster.documents(other) == {"a": {"id": "a", "value": "1"}}
 
 
-def test_a_marker_that_is_removed_while_something_is_written_is_planned_anew(target: Followed) -> None:
+@pytest.mark.parametrize("age_s", [0, 60])
+def test_a_marker_that_is_removed_while_something_is_written_is_planned_anew(target: Followed, age_s: int) -> None:
     follower = target.follower()
     target.run(follower, 2)
 
-    def move(_alias: str, _ids: list[str]) -> None:
-        target.cluster.before_bulk = lambda _alias, _ids: None
-        swap(target)
+    def move() -> None:
+        target.cluster.aliases = {COMING: {ALIAS}, NOW: set()}
 
     target.put("a")
-    target.cluster.before_bulk = move
+    target.clock.pass_s(age_s)
+    before_the_next_bulk(target, move)
     target.run(follower, 3)
-    assert target.cluster.documents(COMING) == target.cluster.documents(NOW) == target.expected()
+    assert target.cluster.documents(COMING) == target.expected()
+
+
+def test_a_look_that_reached_no_index_says_nothing_about_the_head(target: Followed) -> None:
+    follower = target.follower()
+    target.run(follower, 5)
+    moment_us = target.clock.time_us()
+    target.put("a")
+
+    def lose() -> None:
+        target.cluster.aliases[COMING] = set()
+
+    for _ in range(20):
+        before_the_next_bulk(target, lose)
+        follower.step()
+        target.clock.pass_s(0.3)
+        target.cluster.aliases[COMING] = {NEXT}
+    assert target.saved().head_us <= moment_us
+    target.cluster.before_bulk = lambda _alias, _ids: None
+    target.run(follower, 5)
+    assert target.saved().head_us > moment_us
+    assert target.cluster.documents(COMING) == target.expected()
 
 
 def test_a_marker_over_two_indices_is_refused(target: Followed) -> None:
