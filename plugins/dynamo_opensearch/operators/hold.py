@@ -3,12 +3,15 @@
 from typing import Any
 
 from airflow.sdk import BaseOperator, Context
+from airflow.sdk.exceptions import AirflowRuntimeError
 
 from dynamo_opensearch.core.rebuild.write_block import BlockPorts, put_write_block_back
 from dynamo_opensearch.core.state.holder import HolderLostError, TargetHeldError, TargetHold
 from dynamo_opensearch.operators.failures import failures_for_airflow
 from dynamo_opensearch.wiring.deployment import deployment_name
 from dynamo_opensearch.wiring.target_connections import TargetConnections
+
+_NOT_FOUND = 404
 
 
 class AirflowRunStates:
@@ -19,7 +22,13 @@ class AirflowRunStates:
 
     def is_finished(self, dag_id: str, run_id: str) -> bool:
         """Whether it ended, well or not; False for a run that this Airflow does not know."""
-        return str(self._task_instance.get_dagrun_state(dag_id=dag_id, run_id=run_id)) in ("success", "failed")
+        try:
+            state = self._task_instance.get_dagrun_state(dag_id=dag_id, run_id=run_id)
+        except AirflowRuntimeError as error:
+            if (error.error.detail or {}).get("status_code") == _NOT_FOUND:
+                return False
+            raise
+        return getattr(state, "value", state) in ("success", "failed")  # str() of it is "DagRunState.SUCCESS"
 
 
 def target_hold(connections: TargetConnections, context: Context) -> TargetHold:
