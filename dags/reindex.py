@@ -154,7 +154,6 @@ def reindex_dag(target: Target) -> DAG:
             assigned_users=approvers(target),
             response_timeout=timedelta(hours=target.airflow.approval_timeout_h),
             execution_timeout=None,
-            retries=0,
         )
         swap = SwapAliasOperator(
             task_id="swap",

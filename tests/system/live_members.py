@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -12,8 +13,8 @@ from dynamo_opensearch.indexer import handler as indexer
 from dynamo_opensearch.indexer.settings import read_settings
 from tests.support import oracle
 from tests.support.live_traffic import AliasReader, TableTraffic
-from tests.system.airflow_deployment import Deployment
-from tools.local import members
+from tests.system.airflow_deployment import Deployment, wait_for
+from tools.local import http, members
 from tools.local.esm_batches import RetrySettings
 from tools.local.esm_dead_letters import SqsDestination
 from tools.local.esm_faults import FailingShare
@@ -45,6 +46,24 @@ class LiveMembers:
         self.traffic.stop()
         self.mapping.wait_until_caught_up(180)
         self.replay_dead_letters()
+
+    def wait_until_followed(self, timeout_s: float = 240.0) -> None:
+        """Until the follower has done all that the stream holds, second looks too."""
+        moment_us = time.time_ns() // 1000
+
+        def is_done() -> bool | None:
+            path = f"{self.deployment.search.url}/.dynamo-opensearch-state/_doc/follow%7Cmembers-live"
+            state = http.call(path)["_source"]["value"]
+            return (state["done_us"] >= moment_us or None) if state["joined"] else True
+
+        self._ask_the_follower(moment_us)
+        wait_for(is_done, timeout_s, "the follower to be done")
+
+    def _ask_the_follower(self, moment_us: int) -> None:
+        """It may be away while the stream is silent; this is what a waiting task says."""
+        body = {"key": "asked|members-live", "value": {"moment_us": moment_us}}
+        path = f"{self.deployment.search.url}/.dynamo-opensearch-state/_doc/asked%7Cmembers-live"
+        http.call(path, method="PUT", body=body)
 
     def replay_dead_letters(self) -> int:
         """Write the newest image of every key in the queue to the index, as a person would do by hand.
@@ -194,7 +213,7 @@ def live_members(
 
 def unpause_all(deployment: Deployment) -> None:
     """The DAGs of a rebuild, ready to run."""
-    for dag_id in (REINDEX, FOLLOW):
+    for dag_id in (REINDEX, ROLLBACK, FOLLOW, CLEAN_UP):
         deployment.airflow.wait_for_dag(dag_id)
         deployment.airflow.unpause(dag_id)
 

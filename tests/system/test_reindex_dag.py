@@ -1,13 +1,23 @@
-"""The rebuild from end to end in a running Airflow, under traffic, judged by what the servers hold afterwards."""
+"""Rebuilds and rollbacks from end to end in a running Airflow, under traffic, judged by what the servers hold."""
 
+import os
+import signal
+import time
 from collections.abc import Iterator
 
 import pytest
 
-from tests.system.airflow_deployment import Deployment, deployed
-from tests.system.live_members import REINDEX, live_members, unpause_all, wait_for_end
+from tests.support.live_traffic import lags_up_to
+from tests.system.airflow_deployment import Deployment, deployed, wait_for
+from tests.system.live_members import CLEAN_UP, REINDEX, ROLLBACK, LiveMembers, live_members, unpause_all, wait_for_end
+from tools.local import members
+from tools.local.airflow_api import FINISHED
+from tools.local.esm_faults import FailingShare
 
 ITEMS = 3_000
+LEAST_RATE = 100
+"""Writes a second that the traffic must reach here; the soak asks for 200."""
+STEPS = ("hold", "plan", "make_index", "plan_copy", "copy", "compare", "swap", "compare_after")
 
 
 @pytest.fixture(scope="module")
@@ -18,17 +28,204 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]
 
 
 @pytest.fixture(autouse=True)
-def filled(deployment: Deployment) -> None:
+def filled(deployment: Deployment) -> Iterator[None]:
+    path = deployment.include / "targets" / "members.yaml"
+    before = path.read_text()
     deployment.forget_everything(ITEMS)
     assert deployment.finish(deployment.start()) == "success"
+    yield
+    path.write_text(before)
 
 
-def test_rebuild_from_the_table_under_traffic_ends_equal_and_readers_see_no_gap(deployment: Deployment) -> None:
-    with live_members(deployment, stable=ITEMS) as live:
-        run_id = deployment.airflow.trigger(REINDEX, {"source": "table"})
-        assert wait_for_end(deployment, run_id, REINDEX) == "success"
+def rebuild(deployment: Deployment, **conf: object) -> str:
+    """A rebuild that ends well; its run id."""
+    run_id = deployment.airflow.trigger(REINDEX, conf)
+    assert wait_for_end(deployment, run_id, REINDEX) == "success"
+    return run_id
+
+
+def roll_back(deployment: Deployment, **conf: object) -> str:
+    """A rollback that ends well; its run id."""
+    run_id = deployment.airflow.trigger(ROLLBACK, conf)
+    assert wait_for_end(deployment, run_id, ROLLBACK) == "success"
+    return run_id
+
+
+def behind(deployment: Deployment, alias: str) -> set[str]:
+    """The indices that carry an alias or marker."""
+    found = deployment.search_call(f"/_cat/aliases/{alias}?format=json")
+    return {one["index"] for one in found if one["alias"] == alias}
+
+
+def assert_written_all_the_time(live: LiveMembers, run_id: str, dag_id: str) -> None:
+    """There was traffic in each task of the run, and enough of it from end to end."""
+    run = live.deployment.airflow.call(f"/dags/{dag_id}/dagRuns/{run_id.replace('+', '%2B')}")
+    begin_s, end_s = (_seconds(run[name]) for name in ("start_date", "end_date"))
+    assert live.traffic.rate(begin_s, end_s) >= LEAST_RATE
+    for task in live.deployment.airflow.task_instances(dag_id, run_id):
+        if task["state"] == "success":
+            assert live.traffic.rate(_seconds(task["start_date"]), _seconds(task["end_date"])) > 0, task["task_id"]
+    kinds = live.traffic.kinds
+    assert min(kinds["create"], kinds["update"], kinds["delete"]) > 0.2 * kinds.total()
+
+
+def _seconds(text: str) -> float:
+    from datetime import datetime
+
+    return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
+
+
+@pytest.mark.parametrize("source", ["table", "index"])
+def test_rebuild_and_rollback_under_traffic_lose_nothing_and_readers_see_no_gap(
+    deployment: Deployment, source: str
+) -> None:
+    failing = FailingShare(rate=0.01)
+    with live_members(deployment, stable=ITEMS, lag_s=lags_up_to(5.0), fails=failing) as live:
+        rebuilt = rebuild(deployment, source=source)
+        assert (behind(deployment, "members-live"), behind(deployment, "members-live-previous")) == (
+            {"members-v2"},
+            {"members-v1"},
+        )
+        back = roll_back(deployment)
+        assert (behind(deployment, "members-live"), behind(deployment, "members-live-previous")) == (
+            {"members-v1"},
+            {"members-v2"},
+        )
+        forward = roll_back(deployment, compare_first=True)
         live.settle()
+        assert live.mapping.counts.dead_lettered > 0
 
     live.assert_readers_saw_no_gap()
-    live.assert_equal("members-live")
-    assert "members-v2" in deployment.search_call("/_alias/members-live")
+    for run_id, dag_id in ((rebuilt, REINDEX), (back, ROLLBACK), (forward, ROLLBACK)):
+        assert_written_all_the_time(live, run_id, dag_id)
+    assert behind(deployment, "members-live") == {"members-v2"}
+    live.wait_until_followed()
+    live.assert_equal("members-v2")
+    live.assert_equal("members-v1")
+
+
+def test_each_step_may_be_killed_once(deployment: Deployment) -> None:
+    with live_members(deployment, stable=ITEMS) as live:
+        run_id = deployment.airflow.trigger(REINDEX, {"source": "table"})
+        killed = kill_each_step(deployment, run_id, STEPS)
+        assert deployment.finish(run_id, 400, REINDEX) == "success"
+        live.settle()
+
+    assert killed == set(STEPS)
+    live.assert_readers_saw_no_gap()
+    live.wait_until_followed()
+    live.assert_equal("members-v2")
+    live.assert_equal("members-v1")
+    settings = deployment.search_call("/members-v1/_settings?flat_settings=true")["members-v1"]["settings"]
+    assert "index.blocks.write" not in settings
+
+
+def kill_each_step(deployment: Deployment, run_id: str, steps: tuple[str, ...]) -> set[str]:
+    """SIGKILL the first try of each of these tasks; those that were met."""
+    killed: set[str] = set()
+
+    def ended() -> bool | None:
+        for task in deployment.airflow.task_instances(REINDEX, run_id):
+            name = task["task_id"]
+            if name in steps and name not in killed and task["state"] == "running" and task["pid"]:
+                os.kill(task["pid"], signal.SIGKILL)
+                killed.add(name)
+        return deployment.airflow.run_state(REINDEX, run_id) in FINISHED or None
+
+    wait_for(ended, 500, "the run to end")
+    return killed
+
+
+def test_rejected_approval_leaves_the_alias_removes_the_new_index_and_the_run_is_not_green(
+    deployment: Deployment,
+) -> None:
+    run_id = deployment.airflow.trigger(REINDEX, {"approval": True})
+    wait_for(
+        lambda: deployment.states(run_id, REINDEX).get("approve") == {"awaiting_input"} or None, 240, "the approval"
+    )
+    details = f"/dags/{REINDEX}/dagRuns/{run_id.replace('+', '%2B')}/taskInstances/approve/-1/hitlDetails"
+    body = deployment.airflow.call(details)["body"]
+    deployment.airflow.call(details, method="PATCH", body={"chosen_options": ["Reject"], "params_input": {}})
+
+    assert deployment.finish(run_id, 240, REINDEX) == "failed"
+    assert "documents in the index" in body
+    assert behind(deployment, "members-live") == {"members-v1"}
+    assert set(deployment.search_call("/members-*")) == {"members-v1"}
+    assert deployment.states(run_id, REINDEX)["swap"] == {"upstream_failed"}
+    assert "the swap was rejected" in deployment.log(run_id, "approve", REINDEX)
+
+
+def test_approved_rebuild_swaps(deployment: Deployment) -> None:
+    run_id = deployment.airflow.trigger(REINDEX, {"approval": True})
+    wait_for(
+        lambda: deployment.states(run_id, REINDEX).get("approve") == {"awaiting_input"} or None, 240, "the approval"
+    )
+    details = f"/dags/{REINDEX}/dagRuns/{run_id.replace('+', '%2B')}/taskInstances/approve/-1/hitlDetails"
+    deployment.airflow.call(details, method="PATCH", body={"chosen_options": ["Approve"], "params_input": {}})
+
+    assert deployment.finish(run_id, 240, REINDEX) == "success"
+    assert behind(deployment, "members-live") == {"members-v2"}
+
+
+def test_clean_up_deletes_the_previous_index_when_its_time_is_over_and_the_follower_ends(
+    deployment: Deployment,
+) -> None:
+    rebuild(deployment, keep_previous_h=0.0001)
+    run_id = deployment.airflow.trigger(CLEAN_UP)
+
+    assert deployment.finish(run_id, 240, CLEAN_UP) == "success"
+    assert set(deployment.search_call("/members-*")) == {"members-v2"}
+    assert behind(deployment, "members-live-previous") == set()
+    wait_for(
+        lambda: (
+            any(one["task_id"] == "plan" and one["state"] == "deferred" for one in newest_follow_tasks(deployment))
+            or None
+        ),
+        120,
+        "the follower to wait for work again",
+    )
+
+
+def newest_follow_tasks(deployment: Deployment) -> list[dict[str, object]]:
+    """Task instances of the follower's last run."""
+    runs = deployment.airflow.call("/dags/sync_follow/dagRuns?order_by=-run_after&limit=1")["dag_runs"]
+    return deployment.airflow.task_instances("sync_follow", runs[0]["dag_run_id"])
+
+
+def test_documents_that_the_old_mapping_refuses_are_told_before_a_rollback(deployment: Deployment) -> None:
+    mapping = deployment.include / "mappings" / "members-free.json"
+    text = (deployment.include / "mappings" / "members.json").read_text()
+    mapping.write_text(text.replace('"points": {\n        "type": "integer"', '"points": {\n        "type": "keyword"'))
+    rebuild(deployment, mapping="members-free.json")
+    odd = members.typed(members.member(1)) | {"points": {"S": "many-4711"}}
+    with live_members(deployment, stable=ITEMS) as live:
+        deployment.dynamodb.put_item(TableName=members.TABLE, Item=odd)
+        live.settle()
+        live.wait_until_followed()
+    run_id = deployment.airflow.trigger(ROLLBACK)
+
+    assert deployment.finish(run_id, 300, ROLLBACK) == "failed"
+    plan_log = deployment.log(run_id, "plan", ROLLBACK)
+    assert "field 'points', expected integer" in plan_log
+    assert behind(deployment, "members-live") == {"members-v1"}
+    assert "1 stale" in deployment.log(run_id, "compare_after", ROLLBACK)
+    for task in deployment.airflow.task_instances(ROLLBACK, run_id):
+        assert "4711" not in "\n".join(deployment.airflow.log_lines(task))
+    mapping.unlink()
+
+
+def test_a_failed_rebuild_leaves_the_alias_and_the_next_run_takes_its_index_on(deployment: Deployment) -> None:
+    deployment.dynamodb.put_item(
+        TableName=members.TABLE, Item={"memberId": {"S": "wrong-1"}, "points": {"S": "not-a-number"}}
+    )
+    deployment.change_target(lambda text: text.replace("required_fields: [memberId, email, status]", ""))
+    run_id = deployment.airflow.trigger(REINDEX, {})
+    state = deployment.finish(run_id, 300, REINDEX)
+    assert state == "failed"
+    assert behind(deployment, "members-live") == {"members-v1"}
+    deployment.dynamodb.delete_item(TableName=members.TABLE, Key={"memberId": {"S": "wrong-1"}})
+    time.sleep(1)
+    again = rebuild(deployment)
+
+    assert behind(deployment, "members-live") == {"members-v2"}
+    assert "members-v2" in deployment.log(again, "plan", REINDEX)

@@ -28,6 +28,14 @@ class PlanFollowOperator(BaseOperator):
 
     def execute(self, context: Context) -> list[str]:  # noqa: ARG002 - Airflow's signature
         """Return their names."""
+        return self._look()
+
+    def resume(self, context: Context, event: dict[str, Any]) -> list[str]:  # noqa: ARG002 - Airflow's signature
+        """Return what the trigger has found, or wait on."""
+        targets: list[str] = event["targets"]
+        return targets or self._look()
+
+    def _look(self) -> list[str]:
         with failures_for_airflow():
             needed = FollowedTargets().needed()
         if not needed:
@@ -37,11 +45,6 @@ class PlanFollowOperator(BaseOperator):
                 trigger=FollowNeededTrigger(wake_us), method_name="resume", timeout=timedelta(seconds=1.5 * _WAKE_S)
             )
         return needed
-
-    def resume(self, context: Context, event: dict[str, Any]) -> list[str]:
-        """Return what the trigger has found, or wait on."""
-        targets: list[str] = event["targets"]
-        return targets or self.execute(context)
 
 
 class FollowStreamOperator(BaseOperator):
