@@ -72,7 +72,7 @@ def deployment_arguments() -> dict[str, Any]:
         "is_paused_upon_creation": False,
         "render_template_as_native_obj": True,
         "tags": ["dynamo-opensearch"],
-        "default_args": task_arguments(AirflowSettings(retries=5, retry_delay_s=5)),
+        "default_args": task_arguments(AirflowSettings(retries=6, retry_delay_s=10)),
     }
 
 

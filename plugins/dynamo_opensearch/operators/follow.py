@@ -50,6 +50,9 @@ class PlanFollowOperator(BaseOperator):
 class FollowStreamOperator(BaseOperator):
     """Carry each change of a table into the indices that are being built or kept. Safe to kill and start again.
 
+    What it fails of is always tried again, permanent or not: the next run begins at once, and Airflow's growing
+    delays between tries are what keeps a target without a stream from failing many times a minute.
+
     Ends when there is nothing to feed any more, after a round, or when another target needs to be followed. While the
     stream is silent it waits in the triggerer.
 
@@ -66,21 +69,18 @@ class FollowStreamOperator(BaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:  # noqa: ARG002 - Airflow's signature
         """Return what was done, as the follower saved it."""
-        with failures_for_airflow():
-            connections = TargetConnections.of(self.target)
+        connections = TargetConnections.of(self.target)
         return self._follow(connections, connections.clock.time_us() + round(self.round_s * 1e6))
 
     def resume(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002 - Airflow's signature
         """Go on with the round."""
-        with failures_for_airflow():
-            connections = TargetConnections.of(self.target)
+        connections = TargetConnections.of(self.target)
         return self._follow(connections, event["until_us"])
 
     def _follow(self, connections: TargetConnections, until_us: int) -> dict[str, Any]:
         folder = reports_path(connections.environment.reports) / "rejects" / self.target / "follow"
-        with failures_for_airflow():
-            follower = make_follower(connections, lambda index: ObjectStorageRejectSink(folder / index))
-            silence = self._steps(follower, connections.clock, until_us)
+        follower = make_follower(connections, lambda index: ObjectStorageRejectSink(folder / index))
+        silence = self._steps(follower, connections.clock, until_us)
         if silence is not None:
             self.log.info("the stream is silent; waiting for its next record")
             wake_us = min(until_us, connections.clock.time_us() + round(silence.seconds * 1e6))
