@@ -10,10 +10,16 @@ import pytest
 
 from dynamo_opensearch.core.backfill.copy import AliasMovedError
 from dynamo_opensearch.core.documents import ids
+from dynamo_opensearch.core.documents.builder import Document
 from dynamo_opensearch.core.errors import AccessDeniedError, ServiceUnavailableError
 from dynamo_opensearch.core.offer import delivery
+from dynamo_opensearch.core.offer.bulk_answer import Verdict
 from dynamo_opensearch.core.offer.destination import AliasLostError
+from dynamo_opensearch.core.offer.reading import Reading
 from dynamo_opensearch.core.opensearch.alias import AliasAmbiguousError
+from dynamo_opensearch.core.reports import OfferReport
+from dynamo_opensearch.indexer.bulk import Offer, write
+from dynamo_opensearch.indexer.changes import Change, KeyWork
 from tests.integration.conftest import MakeRig
 from tests.support import faults
 from tests.support.fakes import quick_retry
@@ -243,6 +249,42 @@ def test_an_alias_that_is_removed_in_the_middle_creates_no_index(rig: Rig, opens
     with pytest.raises(AliasLostError, match="no index was created in its place"):
         rig.copy()
     assert rig.indices() == [rig.index]
+
+
+def deletes(rig: Rig) -> list[Document]:
+    return [rig.builder_for(rig.index).gone(({"S": key},)) for key in ("k0001", "k0002")]
+
+
+def lose_alias(rig: Rig) -> None:
+    rig.call("_aliases", "POST", {"actions": [{"remove": {"index": rig.index, "alias": rig.alias}}]})
+
+
+def test_deletes_alone_through_an_alias_that_is_gone_create_no_index(rig: Rig) -> None:
+    lose_alias(rig)
+    with pytest.raises(AliasLostError):
+        rig.sender().send([Reading(deletes(rig), rig.clock.time_us(), rig.clock.monotonic_s(), rig.index, 0)])
+    assert rig.indices() == [rig.index]
+
+
+def test_deletes_of_the_indexer_through_an_alias_that_is_gone_create_no_index(rig: Rig) -> None:
+    lose_alias(rig)
+    offers = [
+        Offer(KeyWork([Change("1", one.key, one.id, 10**15, None, True)], 10**15, must_read=False), one)
+        for one in deletes(rig)
+    ]
+    answers = write(rig.cluster, rig.alias, rig.index, offers, 5.0)
+    assert {answer.verdict for answer in answers} == {Verdict.NO_INDEX}
+    assert rig.indices() == [rig.index]
+
+
+def test_deletes_alone_arrive(rig: Rig) -> None:
+    rig.copy()
+    before = rig.documents()
+    batch = [Reading(deletes(rig), rig.clock.time_us(), rig.clock.monotonic_s(), rig.index, 0)]
+    (result,) = rig.sender().send(batch)
+    assert result.report == OfferReport(offered=2, deleted=2)
+    assert before.keys() - rig.documents().keys() == {"k0001", "k0002"}
+    assert not rig.documents().keys() - before.keys()
 
 
 def test_an_alias_that_gets_a_second_index_in_the_middle_rejects_nothing(

@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 
+from dynamo_opensearch.core.offer.bulk_request import GUARD
 from dynamo_opensearch.core.opensearch.errors import OpenSearchRequestError
 
 Entry = dict[str, Any]
@@ -42,7 +43,10 @@ class FakeCluster:
     def answer(self, method: str, path: str, params: Mapping[str, str], body: Any) -> Any:
         """The ordinary answer."""
         if path.endswith("/_bulk"):
-            return {"items": [self.apply(verb, target, source) for verb, target, source in actions(body)]}
+            return {
+                "items": guard_entries(body)
+                + [self.apply(verb, target, source) for verb, target, source in actions(body)]
+            }
         answer = self.routes.get(f"{method} {path}", self.routes.get(path))
         if isinstance(answer, Exception):
             raise answer
@@ -78,9 +82,14 @@ class FakeCluster:
         ]
 
 
+def guard_entries(body: bytes) -> list[Entry]:
+    """How OpenSearch answers the guard of a body of deletes."""
+    return [{"index": {"_index": "any", "status": 409}}] if body.startswith(GUARD) else []
+
+
 def actions(body: bytes) -> list[tuple[str, dict[str, Any], Any]]:
-    """Verb, target and source of each action of a bulk body."""
-    lines = iter(body.splitlines())
+    """Verb, target and source of each action of a bulk body, but for its guard."""
+    lines = iter(body.removeprefix(GUARD).splitlines())
     found = []
     for line in lines:
         ((verb, target),) = orjson.loads(line).items()

@@ -23,7 +23,7 @@ from dynamo_opensearch.core.opensearch.patient import PatientCluster
 from dynamo_opensearch.core.stamps import StampRule
 from dynamo_opensearch.core.state.index_store import StateConflictError
 from dynamo_opensearch.core.stream.position import StreamPosition
-from tests.support.fake_cluster import actions
+from tests.support.fake_cluster import actions, guard_entries
 from tests.support.fakes import FakeClock, MemorySink, quick_retry
 from tests.support.readings import MemoryTable, item
 from tests.support.scripted_stream import ARN, ScriptedStream
@@ -109,7 +109,8 @@ class AliasCluster:
     ) -> Any:
         if path.endswith("/_bulk"):
             assert isinstance(body, bytes)
-            return self._bulk(path.split("/")[1], actions(body))
+            answer = self._bulk(path.split("/")[1], actions(body))
+            return {"items": guard_entries(body) + answer["items"]}
         wanted = set(path.strip("/").split(","))
         if (method, len(wanted)) != ("GET", 3):
             raise OpenSearchRequestError(404, f"{method} {path}", "index_not_found_exception", "no such index")

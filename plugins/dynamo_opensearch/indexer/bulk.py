@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from dynamo_opensearch.core.documents.builder import Document
 from dynamo_opensearch.core.offer.bulk_answer import DocumentAnswer, Verdict, read_entry
-from dynamo_opensearch.core.offer.bulk_request import ANSWER_FIELDS, encode_bulk
+from dynamo_opensearch.core.offer.bulk_request import ANSWER_FIELDS, encode_bulk, without_guard
 from dynamo_opensearch.core.offer.destination import BulkAnswerError
 from dynamo_opensearch.core.offer.reading import Reading
 from dynamo_opensearch.core.opensearch.cluster import PASSING_STATUSES, Cluster
@@ -33,7 +33,7 @@ def write(cluster: Cluster, alias: str, index: str, offers: Sequence[Offer], req
         OpenSearchRequestError: a refusal that concerns no single document.
     """
     try:
-        answer = _request(cluster, alias, index, offers, request_s)
+        entries = _request(cluster, alias, index, offers, request_s)
     except ConnectionLostError as error:
         return [DocumentAnswer(Verdict.BUSY, index, error.problem, "")] * len(offers)
     except OpenSearchRequestError as error:
@@ -48,14 +48,16 @@ def write(cluster: Cluster, alias: str, index: str, offers: Sequence[Offer], req
             *write(cluster, alias, index, offers[:half], request_s),
             *write(cluster, alias, index, offers[half:], request_s),
         ]
-    entries = answer.get("items", [])
     if len(entries) != len(offers):
         raise BulkAnswerError(len(offers), len(entries))
     return [read_entry(entry, index) for entry in entries]
 
 
-def _request(cluster: Cluster, alias: str, index: str, offers: Sequence[Offer], request_s: float) -> dict[str, Any]:
+def _request(
+    cluster: Cluster, alias: str, index: str, offers: Sequence[Offer], request_s: float
+) -> Sequence[dict[str, Any]]:
     readings = [Reading([offer.document], offer.work.version, 0.0, index, 0) for offer in offers]
+    body = encode_bulk(readings, "external")
     answer = cluster.request(
         "POST",
         f"/{alias}/_bulk",
@@ -64,9 +66,9 @@ def _request(cluster: Cluster, alias: str, index: str, offers: Sequence[Offer], 
             "require_alias": "true",
             "timeout": f"{request_s * 1000:.0f}ms",
         },
-        body=encode_bulk(readings, "external"),
+        body=body,
         timeout_s=request_s + 0.5,
     )
     if not isinstance(answer, dict):
         raise ConnectionLostError("the answer is no JSON object")
-    return answer
+    return without_guard(body, answer.get("items", []))

@@ -10,7 +10,7 @@ from dynamo_opensearch.core.clock import Clock
 from dynamo_opensearch.core.documents.builder import Document
 from dynamo_opensearch.core.errors import AccessDeniedError, ServiceUnavailableError
 from dynamo_opensearch.core.offer.bulk_answer import DocumentAnswer, Verdict, all_indexed, read_entry
-from dynamo_opensearch.core.offer.bulk_request import ANSWER_FIELDS
+from dynamo_opensearch.core.offer.bulk_request import ANSWER_FIELDS, without_guard
 from dynamo_opensearch.core.offer.destination import BulkAnswerError, Destination
 from dynamo_opensearch.core.offer.in_flight import InFlightLimit
 from dynamo_opensearch.core.offer.reading import Batch, Reading, ToRead, count_documents, halves
@@ -121,6 +121,7 @@ class Delivery:
     def _request(self, work: _Work, encode: Encode) -> list[DocumentAnswer]:
         """One bulk request."""
         left_s = max(0.1, PAGE_AGE_LIMIT_S - max(map(self._age_s, work.batch)))
+        body = encode(work.batch, work.may_be_applied)
         began_s = self._clock.monotonic_s()
         refused = True
         try:
@@ -132,7 +133,7 @@ class Delivery:
                     "require_alias": "true",
                     "timeout": f"{left_s * 1000:.0f}ms",
                 },
-                body=encode(work.batch, work.may_be_applied),
+                body=body,
                 timeout_s=left_s + self._answer_timeout_s,
             )
             if not isinstance(answer, dict):
@@ -140,7 +141,7 @@ class Delivery:
             refused = False
         finally:
             self._limit.record_answer(self._clock.monotonic_s() - began_s, refused=refused)
-        entries = answer.get("items", [])
+        entries = without_guard(body, answer.get("items", []))
         if len(entries) != (sent := count_documents(work.batch)):
             raise BulkAnswerError(sent, len(entries))
         expected = [reading.index for reading in work.batch for _ in reading.documents]
