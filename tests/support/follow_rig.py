@@ -28,17 +28,20 @@ from tests.support.rig import ANYTHING, Rig
 class FollowRig:
     """A follower's ports on a Rig whose table has a stream. Several followers may be made, one after the other."""
 
-    def __init__(self, rig: Rig, stamps: StampRule | None = None) -> None:
+    def __init__(self, rig: Rig, stamps: StampRule, arn: str = "") -> None:
         self.rig = rig
-        rig.stamps = stamps or StampRule()
-        rig.create_table(stream=True)
-        arn = describe_table(rig.table_client).stream_arn
-        assert arn is not None
-        self.arn = arn
+        rig.stamps = stamps
+        self.arn = arn or self._new_stream()
         self.streams = oracle.client(rig.direct_dynamodb, "dynamodbstreams")
         install_fast_parsing(self.streams)
         self.sinks: dict[str, MemorySink] = {}
         self.state_index = f".{rig.base}-state"
+
+    def _new_stream(self) -> str:
+        self.rig.create_table(stream=True)
+        arn = describe_table(self.rig.table_client).stream_arn
+        assert arn is not None
+        return arn
 
     def close(self) -> None:
         self.streams.close()

@@ -60,9 +60,9 @@ class Rig:
     limit: int | None = 50
     store: MemoryStore = field(default_factory=MemoryStore)
     sink: MemorySink = field(default_factory=MemorySink)
+    base: str = field(default_factory=lambda: f"t{uuid.uuid4().hex[:10]}")
 
     def __post_init__(self) -> None:
-        self.base = f"t{uuid.uuid4().hex[:10]}"
         self.table, self.alias, self.index = f"table-{self.base}", f"{self.base}-live", f"{self.base}-v1"
         self.stamps = StampRule()
         self.boto = oracle.client(self.direct_dynamodb)
