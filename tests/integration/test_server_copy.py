@@ -455,6 +455,19 @@ def test_a_new_index_that_is_taken_away_ends_the_copy_and_is_not_made_again(make
         assert copy.rig.indices() == [copy.old]
 
 
+def test_removing_an_index_cancels_a_copy_that_nobody_watches_any_more(make_copy: MakeCopy) -> None:
+    copy = make_copy()
+    copy.fill(300)
+    copy.rate = 20
+    copy.when(copy.copied, _die)
+    with pytest.raises(Killed):
+        copy.run()
+    settings = copy.settings
+    remove_next_index(copy.rig.patient, settings.marker, copy.new, settings.to_uuid)
+    assert find_reindex(copy.rig.patient, settings.description) == []  # it would have made the index anew
+    assert copy.rig.indices() == [copy.old]
+
+
 def test_a_try_repeated_after_the_swap_reports_the_copy(make_copy: MakeCopy) -> None:
     copy = make_copy()
     copy.fill(30)
