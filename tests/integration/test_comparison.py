@@ -141,7 +141,7 @@ def no_point_in_time_is_left(request: pytest.FixtureRequest) -> Iterator[None]:
 def rich_item(number: int) -> Item:
     return {
         **small_item(number),
-        "price": {"N": f"1234567890123456789012345678901234567{number % 10}"},
+        "price": {"N": f"12345678901234567890.1234567890123456{number % 9 + 1}"},
         "address": {"M": {"city": {"S": f"city {number % 13}"}, "geo": {"M": {"lat": {"N": "51.50"}}}}},
         "tags": {"SS": ["c", "a", "b"]},
     }
@@ -162,7 +162,11 @@ def filled(target: Comparing, items: list[Item], kinds: tuple[str, ...] = (), **
 
 def test_equal_sides_are_equal_in_keys_and_content(comparing: Callable[..., Comparing]) -> None:
     target = comparing()
-    filled(target, [rich_item(number) for number in range(3_000)], settings={"number_of_shards": 3})
+    filled(
+        target,
+        [rich_item(number) for number in range(3_000)],
+        settings={"number_of_shards": 3, "refresh_interval": "-1"},
+    )
     for depth in DEPTHS:
         report = target.compare(depth)
         assert (report.is_equal, report.equal, report.table_count, report.index_count) == (True, 3_000, 3_000, 3_000)

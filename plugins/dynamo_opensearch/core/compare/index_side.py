@@ -25,7 +25,7 @@ from dynamo_opensearch.core.opensearch.patient import PatientCluster
 log = logging.getLogger(__name__)
 
 _KEEP_ALIVE = "5m"
-_PAGE_BYTES = 2_000_000
+_PAGE_BYTES = 1_000_000
 """What an answer should have: with its decoded values it is several times that."""
 _FIRST_PAGE, _LARGEST_CONTENT_PAGE, _LARGEST_KEYS_PAGE = 100, 2_000, 10_000
 _KEYS_FIELDS = "timed_out,_shards.failed,hits.total.value,hits.hits._id,hits.hits._routing,hits.hits.sort"

@@ -149,6 +149,7 @@ def _engine(settings: JoinSettings) -> Iterator[duckdb.DuckDBPyConnection]:
         "autoload_known_extensions": False,
     }
     with duckdb.connect(":memory:", config=config) as engine:
+        engine.execute("SET enable_progress_bar = false")  # it would draw into the task's log
         yield engine
 
 
