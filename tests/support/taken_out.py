@@ -1,0 +1,43 @@
+"""The package with one of its rules taken out, to show that the tests notice."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from dynamo_opensearch.core.documents.builder import KeyValues
+from dynamo_opensearch.core.follow import follower, ledger
+from dynamo_opensearch.indexer import indexer
+from dynamo_opensearch.indexer.changes import KeyWork
+
+
+class _FirstLookEnds(ledger.Ledger):
+    """An event is done as soon as one look at its key was acknowledged."""
+
+    def _owe(self, name: str, values: KeyValues, due_us: int) -> None:
+        self._keys.setdefault(name, ledger._Key(values)).events += 1
+        self._fresh[name] = None
+
+    def _is_done(self, event: ledger._Event) -> bool:
+        return event.key is None or event.key not in self._fresh
+
+
+@contextmanager
+def second_look() -> Iterator[None]:
+    """Without the follower's second look."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(follower, "Ledger", _FirstLookEnds)
+        yield
+
+
+@contextmanager
+def reading_after_a_tie() -> Iterator[None]:
+    """The indexer takes every conflict for something newer."""
+
+    def after_conflict(run: indexer._Run, work: KeyWork, stored: int | None) -> list[KeyWork]:
+        run._outcome.ends["stale"] += 1
+        return []
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(indexer._Run, "_after_conflict", after_conflict)
+        yield
