@@ -112,9 +112,9 @@ def backfill_dag(target: Target) -> DAG:
             reports=copy.output,
             outlets=[index_asset(target)],
         )
-        confirm = ConfirmResultOperator(task_id="confirm", result_of="verify").as_teardown(
-            setups=prepare, on_failure_fail_dagrun=True
-        )
+        confirm = ConfirmResultOperator(
+            task_id="confirm", needs=["verify"], is_wanted="{{ not params.dry_run }}"
+        ).as_teardown(on_failure_fail_dagrun=True)
         prepare >> copy >> restore >> verify >> confirm
         copy >> verify
     return dag

@@ -166,12 +166,13 @@ def reindex_dag(target: Target) -> DAG:
         release = ReleaseTargetOperator(task_id="release", target=name).as_teardown(
             setups=hold, on_failure_fail_dagrun=False
         )
-        confirm = ConfirmResultOperator(task_id="confirm", result_of="compare_after").as_teardown(
-            setups=hold, on_failure_fail_dagrun=True
+        confirm = ConfirmResultOperator(task_id="confirm", needs=["compare_after", "release"]).as_teardown(
+            on_failure_fail_dagrun=True
         )
         hold >> plan >> make >> followed >> plan_copy >> copy >> restore
         followed >> copy_index >> restore
         [copy, copy_index, restore] >> caught_up >> compare >> approve >> swap >> compare_after >> release >> confirm
+        [copy, copy_index, restore] >> release  # one copy that fails does not stop the others at once
     return dag
 
 

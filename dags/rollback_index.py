@@ -78,8 +78,8 @@ def rollback_dag(target: Target) -> DAG:
         release = ReleaseTargetOperator(task_id="release", target=name).as_teardown(
             setups=hold, on_failure_fail_dagrun=False
         )
-        confirm = ConfirmResultOperator(task_id="confirm", result_of="swap").as_teardown(
-            setups=hold, on_failure_fail_dagrun=True
+        confirm = ConfirmResultOperator(task_id="confirm", needs=["compare_after", "release"]).as_teardown(
+            on_failure_fail_dagrun=True
         )
         hold >> plan >> before >> caught_up >> swap >> after >> release >> confirm
     return dag

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from airflow.sdk import DAG
 from airflow.sdk.exceptions import ParamValidationError
 
 ROOT = Path(__file__).resolve().parents[2]
+OF_ALL_TARGETS = {"sync_follow", "sync_index_cleanup"}
+WAITS_FOR_A_PERSON = {"approve"}
 HEADINGS = [
     "What it is for",
     "When it runs",
@@ -26,11 +29,6 @@ HEADINGS = [
     "When it fails",
     "How to undo it",
 ]
-
-
-@pytest.fixture(scope="module")
-def bag() -> DagBag:
-    return DagBag(str(ROOT / "dags"))
 
 
 @pytest.fixture(scope="module")
@@ -65,13 +63,14 @@ def test_one_run_at_a_time_and_none_for_the_past(bag: DagBag) -> None:
         assert dag.catchup is False
 
 
-def test_a_dag_that_runs_by_hand_has_no_schedule_and_refuses_scheduled_runs(backfill: DAG) -> None:
-    assert not backfill.schedule
-    assert {str(getattr(one, "value", one)) for one in backfill.allowed_run_types or ()} == {
-        "manual",
-        "operator_triggered",
-        "asset_triggered",
-    }
+def test_a_dag_that_runs_by_hand_has_no_schedule_and_refuses_scheduled_runs(bag: DagBag) -> None:
+    for dag in (dag for name, dag in bag.dags.items() if name not in OF_ALL_TARGETS):
+        assert not dag.schedule
+        assert {str(getattr(one, "value", one)) for one in dag.allowed_run_types or ()} == {
+            "manual",
+            "operator_triggered",
+            "asset_triggered",
+        }
 
 
 def test_every_dag_is_documented_under_the_same_headings(bag: DagBag) -> None:
@@ -83,11 +82,20 @@ def test_every_dag_is_documented_under_the_same_headings(bag: DagBag) -> None:
 def test_every_dag_has_an_owner_tags_and_retries(bag: DagBag) -> None:
     for dag in bag.dags.values():
         assert "dynamo-opensearch" in dag.tags
+        owner = "airflow" if dag.dag_id in OF_ALL_TARGETS else "search"
         for task in dag.tasks:
-            assert task.owner == "search"
+            assert task.owner == owner
             assert task.retries is not None
             assert task.retries > 0
-            assert task.execution_timeout is not None
+            assert (task.execution_timeout is None) == (task.task_id in WAITS_FOR_A_PERSON)
+
+
+def test_what_waits_for_a_person_has_a_time_limit_of_its_own(bag: DagBag) -> None:
+    found = [task for dag in bag.dags.values() for task in dag.tasks if task.task_id in WAITS_FOR_A_PERSON]
+    assert found
+    for task in found:
+        approval: Any = task
+        assert approval.response_timeout == timedelta(hours=24)
 
 
 def test_the_order_of_a_backfill(backfill: DAG) -> None:
@@ -98,16 +106,28 @@ def test_the_order_of_a_backfill(backfill: DAG) -> None:
         "copy": {"plan", "prepare_index"},
         "restore_settings": {"prepare_index", "copy"},
         "verify": {"plan", "copy", "restore_settings"},
-        "confirm": {"prepare_index", "verify"},
+        "confirm": {"verify"},
     }
 
 
-def test_the_leaf_runs_whatever_happened_and_fails_the_run_unless_verify_returned_its_result(backfill: DAG) -> None:
-    assert [task.task_id for task in backfill.leaves] == ["confirm"]
-    confirm: Any = backfill.get_task("confirm")
+@pytest.mark.parametrize(
+    ("name", "needs"),
+    [
+        ("backfill", ("verify",)),
+        ("reindex", ("compare_after", "release")),
+        ("rollback_index", ("compare_after", "release")),
+    ],
+)
+def test_the_leaf_runs_whatever_happened_and_fails_the_run_unless_the_work_is_done(
+    bag: DagBag, name: str, needs: tuple[str, ...]
+) -> None:
+    dag = bag.dags[f"members_{name}"]
+    assert [task.task_id for task in dag.leaves] == ["confirm"]
+    confirm: Any = dag.get_task("confirm")
     assert confirm.is_teardown
     assert confirm.on_failure_fail_dagrun
-    assert confirm.result_of == "verify"
+    assert confirm.needs == needs
+    assert not [task for task in confirm.upstream_list if task.is_setup], "it would be skipped together with its setup"
 
 
 def test_restoring_the_settings_is_the_teardown_of_preparing_and_hides_no_failure(backfill: DAG) -> None:
@@ -219,7 +239,7 @@ def test_a_broken_file_costs_only_its_own_dags_and_every_mistake_is_listed(inclu
     broken = broken.replace("key: [memberId]", "key: []").replace("indexer_writes: versioned", "indexer_writes: maybe")
     (include / "targets" / "third.yaml").write_text(broken + "colour: blue\n")
     bag = DagBag(str(ROOT / "dags"))
-    assert set(bag.dags) == {"first_backfill"}
+    assert set(bag.dags) == {"first_backfill", "first_reindex", "first_rollback_index", *OF_ALL_TARGETS}
     ((file, error),) = bag.import_errors.items()
     assert Path(file).name == "target_errors.py"
     text = str(error)
@@ -232,7 +252,7 @@ def test_a_missing_include_folder_is_one_import_error_that_says_what_to_set(
 ) -> None:
     monkeypatch.setenv("DYNAMO_OPENSEARCH_INCLUDE", str(tmp_path / "nowhere"))
     bag = DagBag(str(ROOT / "dags"))
-    assert bag.dags == {}
+    assert set(bag.dags) == OF_ALL_TARGETS, "they say so when they run"
     ((file, error),) = bag.import_errors.items()
     assert Path(file).name == "target_errors.py"
     assert "DYNAMO_OPENSEARCH_INCLUDE" in str(error)
@@ -241,11 +261,12 @@ def test_a_missing_include_folder_is_one_import_error_that_says_what_to_set(
 def test_fifty_targets_are_read_in_under_five_seconds(include: Path) -> None:
     names = [f"target_{number:02}" for number in range(50)]
     write_targets(include, *names)
-    began = time.monotonic()
-    dags = list(every_dag(ROOT / "dags" / "backfill.py"))
-    seconds = time.monotonic() - began
-    assert {dag.dag_id for dag in dags} == {f"{name}_backfill" for name in names}
-    assert seconds < 5, f"{seconds:.1f} s"
+    for kind in ("backfill", "reindex", "rollback_index"):
+        began = time.monotonic()
+        dags = list(every_dag(ROOT / "dags" / f"{kind}.py"))
+        seconds = time.monotonic() - began
+        assert {dag.dag_id for dag in dags} == {f"{name}_{kind}" for name in names}
+        assert seconds < 5, f"{kind}: {seconds:.1f} s"
 
 
 def test_a_hidden_target_has_dags_once_it_is_enabled(include: Path) -> None:
