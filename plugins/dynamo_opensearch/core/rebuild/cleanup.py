@@ -16,6 +16,7 @@ from dynamo_opensearch.core.clock import Clock
 from dynamo_opensearch.core.opensearch.alias import aliases_on, read_target_aliases, write_aliases
 from dynamo_opensearch.core.opensearch.cluster import Cluster
 from dynamo_opensearch.core.opensearch.errors import OpenSearchRequestError
+from dynamo_opensearch.core.opensearch.index_life import delete_index
 from dynamo_opensearch.core.opensearch.index_state import IndexState, read_index
 from dynamo_opensearch.core.opensearch.patient import PatientCluster
 from dynamo_opensearch.core.rebuild.kept import (
@@ -189,7 +190,7 @@ class _Work:
     def _delete(self, noted: KeptIndex) -> None:
         state = _read_or_none(self._ports.patient, noted.index)
         if state is not None and state.uuid == noted.uuid:
-            _delete_index(self._ports.patient, noted.index)
+            delete_index(self._ports.patient, noted.index)
             self._report.deleted.append(noted.index)
         forget(self._ports.kept, noted.uuid)
 
@@ -199,14 +200,6 @@ def _remove_marker(patient: PatientCluster, index: str, marker: str) -> None:
     remove = {"remove": {"index": index, "alias": marker, "must_exist": True}}
     try:
         patient.request("POST", "/_aliases", body={"actions": [remove]})
-    except OpenSearchRequestError as error:
-        if error.status != 404:
-            raise
-
-
-def _delete_index(patient: PatientCluster, index: str) -> None:
-    try:
-        patient.request("DELETE", f"/{index}")
     except OpenSearchRequestError as error:
         if error.status != 404:
             raise
