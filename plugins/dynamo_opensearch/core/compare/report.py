@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
-from dynamo_opensearch.core.compare.join import Found, Kind
+from dynamo_opensearch.core.compare.join import Found
 from dynamo_opensearch.core.compare.table_side import Depth
 from dynamo_opensearch.core.errors import PermanentError
 from dynamo_opensearch.core.reports import OfferReport
@@ -136,7 +136,3 @@ class ComparisonReport:
 def _check(what: str, count: int, accounted: int) -> None:
     if count != accounted:
         raise ComparisonCountError(what, count, accounted)
-
-
-SAMPLED = (Kind.MISSING, Kind.ORPHANED, Kind.STALE, Kind.REFUSED)
-"""Kinds that ``samples`` has ids of, by their values."""
