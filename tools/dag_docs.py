@@ -18,6 +18,10 @@ HEAD = """\
 
 Made from the DAGs by `python -m tools.dag_docs`; do not edit. The same texts are on each DAG's page in Airflow.
 """
+SCHEDULES = {
+    "@continuous": "all the time, one run after the other (`@continuous`)",
+    "@hourly": "every hour (`@hourly`)",
+}
 
 
 def render(dags: Sequence["DAG"]) -> str:
@@ -29,7 +33,7 @@ def render(dags: Sequence["DAG"]) -> str:
 
 
 def _overview(dag: "DAG") -> str:
-    schedule = f"`{dag.schedule}`" if dag.schedule else "none: by hand"
+    schedule = SCHEDULES.get(str(dag.schedule), f"`{dag.schedule}`") if dag.schedule else "none: by hand"
     ordered: Iterable[Any] = dag.topological_sort()  # type: ignore[no-untyped-call]
     tasks = "\n".join(f"| `{task.task_id}` | {_kind(task)} | {_after(task)} |" for task in ordered)
     return (
@@ -60,12 +64,16 @@ def _row(name: str, param: "Param") -> str:
 
 
 def _bounds(schema: dict[str, Any]) -> str:
+    if "enum" in schema:
+        return ", ".join("empty" if one is None else f"`{one}`" for one in schema["enum"])
     kinds = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
     text = " or ".join("empty" if kind == "null" else kind for kind in sorted(kinds, key="null".__eq__))
     if "minimum" in schema:
         text += f", {schema['minimum']:,} to {schema['maximum']:,}"
     if "exclusiveMinimum" in schema:
-        text += f", above {schema['exclusiveMinimum']}"
+        text += f", above {schema['exclusiveMinimum']}" + (
+            f", up to {schema['maximum']:,}" if "maximum" in schema else ""
+        )
     if "pattern" in schema:
         text += f", as `{schema['pattern']}`"
     return text
