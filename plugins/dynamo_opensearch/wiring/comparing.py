@@ -28,6 +28,8 @@ def comparison_settings(connections: TargetConnections, index: str, depth: Depth
         total_segments=segments_for(table.size_bytes, budgets.concurrent_tasks),
         read_units_per_s=budgets.read_units_per_s,
         consistent_scan=budgets.consistent_scan,
+        # What was stamped within the margin can only be mended once the margin is over.
+        settle_waits_s=(3, 6, 12, max(24, 2 * connections.stamps.margin_s)),
         max_mends=max(1_000, math.ceil(budgets.max_repairs * table.items_estimated)) if budgets.max_repairs else None,
     )
 
