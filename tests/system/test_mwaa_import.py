@@ -114,7 +114,13 @@ def test_every_dag_is_imported_from_the_bundle_alone(managed: ManagedAirflow) ->
     assert found["airflow"] == AIRFLOW_VERSION
     assert found["package"].startswith(str(managed.home / "plugins"))
     assert found["errors"] == {}
-    assert found["dags"] == ["members_backfill"]
+    assert found["dags"] == [
+        "members_backfill",
+        "members_reindex",
+        "members_rollback_index",
+        "sync_follow",
+        "sync_index_cleanup",
+    ]
     assert found["hook"] == [
         "OpenSearch (DynamoDB operations)",
         "dynamo_opensearch.hooks.opensearch.OpenSearchHook",
