@@ -3,20 +3,18 @@
 SOAK_ITEMS changes the size of the table (100,000; MiniStack takes few writes a second beside a larger one).
 """
 
-import json
 import os
 import signal
-import subprocess
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.support import oracle
+from tests.support.soak_results import write_results
 from tests.system.airflow_deployment import Deployment, deployed, wait_for
 from tests.system.member_writer import Writer
-from tools.local import members, paths
+from tools.local import members
 
 ITEMS = int(os.environ.get("SOAK_ITEMS", "100000"))
 KILLS = 4
@@ -48,6 +46,7 @@ def test_backfill_under_a_writer_survives_kills_and_a_restart_and_loses_nothing(
         left = oracle.differences(expected(deployment), oracle.documents(deployment.search.url, "members-live"))
 
     write_results(
+        "backfill",
         {
             "items": ITEMS,
             "kills_at_scanned": kills,
@@ -59,7 +58,7 @@ def test_backfill_under_a_writer_survives_kills_and_a_restart_and_loses_nothing(
             "first_run": report,
             "second_run": second_report,
             "differences_after_the_second_run": len(left),
-        }
+        },
     )
     assert (state, second_state) == ("success", "success")
     assert len(kills) == KILLS
@@ -96,12 +95,3 @@ def kill_a_copy(deployment: Deployment, run_id: str) -> int:
     pid, scanned = wait_for(moving, 300, "a copy that gets on")
     os.kill(pid, signal.SIGKILL)
     return scanned
-
-
-def write_results(results: dict[str, Any]) -> None:
-    commit = subprocess.run(
-        ["git", "rev-parse", "HEAD"], cwd=paths.ROOT, capture_output=True, text=True, check=True
-    ).stdout.strip()
-    file = paths.BUILD / "soak.json"
-    known = json.loads(file.read_text()) if file.exists() else {}
-    file.write_text(json.dumps(known | {"backfill": {"commit": commit, **results}}, indent=2) + "\n")

@@ -1,10 +1,11 @@
 """One seed is one world: what goes wrong in it, a rebuild and perhaps the ways back, and what is left of it all."""
 
 import random
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from dynamo_opensearch.core.compare.report import ComparisonReport
 from dynamo_opensearch.core.opensearch.cluster import OpenSearchCluster
+from tests.support.simulated_comparison import compare_and_mend
 from tests.support.simulated_follower import SimulatedFollower
 from tests.support.simulated_indexer import IndexerRules
 from tests.support.simulated_rebuild import Rebuild, RebuildRules
@@ -17,11 +18,17 @@ from tests.support.simulated_world import Hazards, World
 
 @dataclass(frozen=True, kw_only=True)
 class Mix:
-    """``follower_dies_s``: when the follower is killed, in simulated seconds."""
+    """Moments in simulated seconds.
+
+    ``follower_dies_s``: when the follower is killed. ``forgets_s``: when OpenSearch forgets all deletes, as a node does
+    that starts again. ``mends``: whether both indices are compared with the table in the end, and mended.
+    """
 
     hazards: Hazards
     rebuild: RebuildRules
     follower_dies_s: tuple[float, ...] = ()
+    forgets_s: tuple[float, ...] = ()
+    mends: bool = False
 
     def with_replay(self, rules: ReplayRules) -> "Mix":
         """The same with another replay of dead letters."""
@@ -30,7 +37,10 @@ class Mix:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """``lost_live``, ``lost_previous``: how each of the two indices differs from the table. ``said``: what happened."""
+    """``lost_live``, ``lost_previous``: how each of the two indices differs from the table. ``said``: what happened.
+
+    ``mended``: by the comparison, which came after that; ``left``: how the indices differ after it.
+    """
 
     seed: int
     changes: int
@@ -40,6 +50,8 @@ class Outcome:
     lost_live: list[str]
     lost_previous: list[str]
     said: list[str]
+    mended: int = 0
+    left: tuple[str, ...] = ()
 
     @property
     def lost(self) -> int:
@@ -83,7 +95,7 @@ def random_mix(seed: int) -> Mix:
     return Mix(hazards=hazards, rebuild=rebuild, follower_dies_s=dies_s)
 
 
-def prompt_mix(seed: int) -> Mix:
+def prompt_mix(seed: int, failing_share: float = 0.05) -> Mix:
     """An indexer and a follower without lag, whose writes meet within seconds: there the rules of time matter most."""
     mix = random_mix(seed)
     hazards = replace(
@@ -92,7 +104,7 @@ def prompt_mix(seed: int) -> Mix:
         disorder_s=1.5,
         wire=WireRules(late_share=0.05, lost_share=0.02, twice_share=0.1),
         reads=ReadRules(long_share=0.05),
-        indexer=IndexerRules(lag_share=0.0, failing_share=0.05),
+        indexer=IndexerRules(lag_share=0.0, failing_share=failing_share),
         replay=ReplayRules(later_s=3.0),
     )
     rebuild = replace(
@@ -104,7 +116,7 @@ def prompt_mix(seed: int) -> Mix:
 def live_through(url: str, cluster: OpenSearchCluster, seed: int, mix: Mix) -> Outcome:
     """Run the world of this seed to its end: all is written, indexed, replayed and followed.
 
-    The comparison is not used, so nothing is mended: the rules must hold without that guard.
+    The comparison comes after that, if at all, so nothing was mended: the rules must hold without that guard.
     """
     with simulated_threads():
         world = World(url, cluster, seed, mix.hazards)
@@ -127,12 +139,15 @@ def _live_through(world: World, mix: Mix) -> Outcome:
     world.simulation.spawn("the replay", lambda: world.replay.run(lambda: world.mapping.is_over))
     world.simulation.spawn("the rebuild", rebuild.run)
     follower.start(is_over)
-    _let_die(world, follower, mix.follower_dies_s, is_over)
+    for moment_s in mix.follower_dies_s:
+        world.simulation.spawn("the killer", lambda: follower.die(is_over, after_s=3.0), after_s=moment_s)
+    for moment_s in mix.forgets_s:
+        world.simulation.spawn("the restart", world.forget_deletes, after_s=moment_s)
     world.simulation.run()
     state = follower.state
     assert state is not None
     assert not follower.sink.parts, "nothing of this may be refused"
-    return Outcome(
+    outcome = Outcome(
         seed=world.seed,
         changes=len(world.history.changes),
         looks=state.counts.looks,
@@ -142,10 +157,13 @@ def _live_through(world: World, mix: Mix) -> Outcome:
         lost_previous=world.differences(f"{world.alias}-previous"),
         said=rebuild.said,
     )
+    return _mended(world, outcome) if mix.mends else outcome
 
 
-def _let_die(
-    world: World, follower: SimulatedFollower, moments_s: tuple[float, ...], is_over: Callable[[], bool]
-) -> None:
-    for moment_s in moments_s:
-        world.simulation.spawn("the killer", lambda: follower.die(is_over, after_s=3.0), after_s=moment_s)
+def _mended(world: World, outcome: Outcome) -> Outcome:
+    aliases = (world.alias, f"{world.alias}-previous")
+    reports: list[ComparisonReport] = []
+    world.simulation.spawn("comparison", lambda: reports.extend(compare_and_mend(world, alias) for alias in aliases))
+    world.simulation.run()
+    left = [one for alias in aliases for one in world.differences(alias)]
+    return replace(outcome, mended=sum(report.mended for report in reports), left=tuple(left))

@@ -200,6 +200,12 @@ class SimulatedClients:
 
     # DynamoDB
 
+    def describe_table(self, **_: Any) -> dict[str, Any]:
+        """What the package asks of it."""
+        self._simulation.sleep(self._rules.duration_s(self._chance))
+        kinds = [{"AttributeName": "id", "AttributeType": "S"}]
+        return self._answer({"Table": {"TableName": TABLE, "AttributeDefinitions": kinds}})
+
     def scan(self, **asked: Any) -> dict[str, Any]:
         """A page; each of its items as it was at a moment of its own while the page was read."""
         keys = [key for key in self._history.keys if _segment(key, asked["TotalSegments"]) == asked["Segment"]]

@@ -5,7 +5,7 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import CancelledError, ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, CancelledError, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any, Self
@@ -111,6 +111,10 @@ class SimulatedFuture:
     def done(self) -> bool:
         return self._is_done
 
+    def cancel(self) -> bool:
+        """What is submitted runs."""
+        return False
+
     def result(self) -> Any:
         with self._condition:
             self._condition.wait_for(lambda: self._is_done)
@@ -121,6 +125,18 @@ class SimulatedFuture:
     def settle(self, result: Any, error: BaseException | None) -> None:
         self._is_done, self._result, self._error = True, result, error
         self._condition.notify_all()
+
+
+def simulated_wait(
+    futures: Iterable[SimulatedFuture], timeout: float | None = None, return_when: str = FIRST_COMPLETED
+) -> tuple[set[SimulatedFuture], set[SimulatedFuture]]:
+    """concurrent.futures.wait for the first; looks again and again."""
+    assert return_when == FIRST_COMPLETED, "no code of this package waits otherwise"
+    left, simulation = list(futures), current_task().simulation
+    ends_s = simulation.now_s + (timeout or 0.0)
+    while not any(one.done() for one in left) and simulation.now_s < ends_s:
+        simulation.sleep(0.01)
+    return {one for one in left if one.done()}, {one for one in left if not one.done()}
 
 
 _Job = tuple[SimulatedFuture, Callable[[], Any]]
@@ -232,6 +248,8 @@ def simulated_threads() -> Iterator[None]:
                 continue
             if getattr(module, "ThreadPoolExecutor", None) is ThreadPoolExecutor:
                 patch.setattr(module, "ThreadPoolExecutor", SimulatedExecutor)
+            if getattr(module, "wait", None) is wait:
+                patch.setattr(module, "wait", simulated_wait)
             if getattr(module, "threading", None) is threading:
                 patch.setattr(module, "threading", _THREADING)
             if getattr(module, "queue", None) is queue:

@@ -121,6 +121,13 @@ class World:
         )
         assert not answer["errors"]
 
+    def forget_deletes(self) -> None:
+        """What a node does that starts again; nobody acts while it is away."""
+        indices = f"{self.base}-v*"
+        self.call(f"{indices}/_close", "POST")
+        self.call(f"{indices}/_open", "POST")
+        self.call(f"_cluster/health/{indices}?wait_for_status=green&timeout=30s")
+
     def call(self, path: str, method: str = "GET", body: object = None) -> Any:
         """Plain HTTP to OpenSearch."""
         return http.call(f"{self.url}/{path}", method=method, body=body, timeout_s=60)

@@ -60,7 +60,7 @@ class Simulation:
         self.now_s = 0.0
         self._queue: list[tuple[float, int, Task, int]] = []
         self._order = itertools.count()
-        self._tasks: set[Task] = set()
+        self._tasks: dict[Task, None] = {}
         self._all_wait = threading.Semaphore(0)
         self._failure: BaseException | None = None
 
@@ -69,7 +69,7 @@ class Simulation:
         parent: Task | None = getattr(_running, "task", None)
         task = Task(name, process or (parent.process if parent else name), self)
         task.is_killed = parent is not None and parent.is_killed
-        self._tasks.add(task)
+        self._tasks[task] = None
         threading.Thread(target=self._run_task, args=(task, work), name=name, daemon=True).start()
         self.wake(task, after_s)
         return task
@@ -135,7 +135,7 @@ class Simulation:
             self._end_all()
         finally:
             task.is_over = True
-            self._tasks.discard(task)
+            self._tasks.pop(task, None)
             self._pass_on()
 
     def _wait(self, task: Task) -> None:
