@@ -38,8 +38,8 @@ The target: no other rebuild, rollback, clean-up or cutover of `{alias}` at the 
 Backfills may run.
 
 ### When it fails
-The alias is as it was, and the settings of both indices are put back. The new index stays behind its marker
-`{alias}-next` and is kept fresh.
+Until the swap the alias is as it was. The settings of the new index are put back, and a write block on the old one is
+taken away. The new index stays behind its marker `{alias}-next` and is kept fresh.
 - **plan**: the message says all that does not fit. Nothing was made. Mend it, start again.
 - **wait_for_follower**, **wait_for_stream**: the message says how far the follower is; look at `sync_follow`.
 - **copy**, **copy_index**, **compare**: mend what the message says, then clear the failed task; it goes on. A new run

@@ -185,13 +185,28 @@ def test_a_pipeline_that_the_file_itself_names_is_declared(patient: PatientClust
 
 
 def test_mappings_differ_place_by_place() -> None:
-    wanted = {"properties": {"a": {"type": "keyword"}, "b": {"type": "long"}}}
-    actual = {"properties": {"a": {"type": "text"}, "c": {"type": "long"}}}
-    assert list(differences(wanted, actual, "")) == [
+    wanted = {"dynamic": "strict", "properties": {"a": {"type": "keyword"}, "b": {"type": "long"}}}
+    actual = {"dynamic": "strict", "properties": {"a": {"type": "text"}, "c": {"type": "long"}}}
+    assert list(differences(wanted, actual)) == [
         "mapping: properties.a.type is 'text' in the index, 'keyword' in the file",
         "mapping: properties.b is missing in the index",
         "mapping: properties.c is in the index only",
     ]
+
+
+def test_fields_that_opensearch_added_by_itself_are_no_difference_where_the_file_lets_the_mapping_grow() -> None:
+    grown = {"type": "text"}
+    fixed = {"dynamic": "false", "properties": {"x": {"type": "long"}}}
+    wanted = {"properties": {"a": {"type": "long"}, "free": {"type": "object"}, "fixed": fixed}}
+    actual = {
+        "properties": {
+            "a": {"type": "long"},
+            "new": grown,
+            "free": {"type": "object", "properties": {"new": grown}},
+            "fixed": {"dynamic": "false", "properties": {"x": {"type": "long"}, "y": grown}},
+        }
+    }
+    assert list(differences(wanted, actual)) == ["mapping: properties.fixed.properties.y is in the index only"]
 
 
 def test_a_count_without_some_shards_is_refused(cluster: FakeCluster, patient: PatientCluster) -> None:

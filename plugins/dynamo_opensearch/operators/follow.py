@@ -9,7 +9,6 @@ from airflow.sdk import BaseOperator, Context
 
 from dynamo_opensearch.core.clock import Clock, SystemClock
 from dynamo_opensearch.core.follow.follower import Follower
-from dynamo_opensearch.operators.failures import failures_for_airflow
 from dynamo_opensearch.operators.object_storage import ObjectStorageRejectSink, reports_path
 from dynamo_opensearch.triggers.follow_needed import FollowNeededTrigger
 from dynamo_opensearch.triggers.stream_activity import StreamActivityTrigger
@@ -36,8 +35,7 @@ class PlanFollowOperator(BaseOperator):
         return targets or self._look()
 
     def _look(self) -> list[str]:
-        with failures_for_airflow():
-            needed = FollowedTargets().needed()
+        needed = FollowedTargets().needed(or_silent=True)
         if not needed:
             self.log.info("no index is being built or kept; waiting until one is")
             wake_us = SystemClock().time_us() + round(_WAKE_S * 1e6)

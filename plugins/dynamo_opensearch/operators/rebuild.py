@@ -66,6 +66,8 @@ class PlanRebuildOperator(BaseOperator):
                 ),
             )
         self.log.info("%s", plan)
+        if plan.mapping_file != connections.target.mapping:
+            self.log.info("after the swap, write `mapping: %s` into the target file", plan.mapping_file)
         instance.xcom_push(key="swap", value=plan.swap_plan(instance.run_id).to_json())
         return plan.to_json()
 

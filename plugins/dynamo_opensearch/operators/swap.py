@@ -5,13 +5,11 @@ from typing import Any
 
 from airflow.sdk import BaseOperator, Context
 
-from dynamo_opensearch.core.follow.starts import note_start
-from dynamo_opensearch.core.opensearch.index_state import read_index
 from dynamo_opensearch.core.rebuild.swap import swap
 from dynamo_opensearch.core.rebuild.swap_plan import SwapPlan
 from dynamo_opensearch.operators.failures import failures_for_airflow
 from dynamo_opensearch.operators.hold import keep_hold
-from dynamo_opensearch.wiring.rebuilding import previous_start, swap_ports
+from dynamo_opensearch.wiring.rebuilding import note_previous_start, swap_ports
 from dynamo_opensearch.wiring.target_connections import TargetConnections
 
 
@@ -37,8 +35,7 @@ class SwapAliasOperator(BaseOperator):
             connections = TargetConnections.of(self.target)
             keep_hold(connections, context, self.purpose)
             plan = SwapPlan.from_json(self.swap_plan)
-            replaced = read_index(connections.patient, plan.from_index)
-            note_start(connections.state("starts"), replaced.uuid, previous_start(connections, plan))
+            note_previous_start(connections, plan)
             report = swap(plan, swap_ports(connections, plan))
         self.log.info("%s", report)
         for asset in self.outlets:

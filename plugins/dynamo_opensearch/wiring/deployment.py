@@ -11,7 +11,7 @@ DEPLOYMENT_VARIABLE = "DYNAMO_OPENSEARCH_DEPLOYMENT"
 
 def state_index(variables: Mapping[str, str] = os.environ) -> str:
     """The hidden index for positions, holders and progress."""
-    return variables.get(STATE_INDEX_VARIABLE, ".dynamo-opensearch-state")
+    return variables.get(STATE_INDEX_VARIABLE) or ".dynamo-opensearch-state"
 
 
 def deployment_name(variables: Mapping[str, str] = os.environ) -> str:

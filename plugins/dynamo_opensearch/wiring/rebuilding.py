@@ -6,8 +6,10 @@ from dynamo_opensearch.core.dynamodb.iterator_age import iterator_age_s
 from dynamo_opensearch.core.dynamodb.pacing import ReadUnitPacer
 from dynamo_opensearch.core.dynamodb.table_description import TableDescription
 from dynamo_opensearch.core.follow.catch_up import CatchUp
+from dynamo_opensearch.core.follow.starts import note_start
 from dynamo_opensearch.core.offer.rejects import RejectSink
-from dynamo_opensearch.core.opensearch.alias import write_aliases
+from dynamo_opensearch.core.opensearch.alias import read_target_aliases, write_aliases
+from dynamo_opensearch.core.opensearch.index_state import read_index
 from dynamo_opensearch.core.rebuild.planning import RebuildPlanPorts, follow_from_us
 from dynamo_opensearch.core.rebuild.samples import SampleSource, TableSamples
 from dynamo_opensearch.core.rebuild.swap import SwapPorts
@@ -79,7 +81,18 @@ def swap_ports(connections: TargetConnections, plan: SwapPlan) -> SwapPorts:
     )
 
 
-def previous_start(connections: TargetConnections, plan: SwapPlan) -> StreamPosition:
+def note_previous_start(connections: TargetConnections, plan: SwapPlan) -> None:
+    """Note from where the follower feeds the index that is replaced, before its marker shows it to the follower.
+
+    Safe to run again: after the swap the follower knows already, and an index that clean-up has deleted needs none.
+    """
+    replaced = read_target_aliases(connections.patient, plan.alias).live.get(plan.from_index)
+    if replaced is not None:
+        uuid = read_index(connections.patient, plan.from_index).uuid
+        note_start(connections.state("starts"), uuid, _previous_start(connections, plan))
+
+
+def _previous_start(connections: TargetConnections, plan: SwapPlan) -> StreamPosition:
     """From where the follower feeds the index that is replaced.
 
     After a rebuild: from where it began for the new index, since an indexer that lags has not fed the old one to the

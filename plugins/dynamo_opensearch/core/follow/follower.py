@@ -3,10 +3,8 @@
 import logging
 from dataclasses import replace
 
-from dynamo_opensearch.core.documents.attribute_values import Item
-from dynamo_opensearch.core.documents.ids import document_id
+from dynamo_opensearch.core.follow.backlog import Backlog
 from dynamo_opensearch.core.follow.feeds import Feed, plan_feeds, target_indices
-from dynamo_opensearch.core.follow.ledger import Ledger, NamedKey
 from dynamo_opensearch.core.follow.looks import LiveFeed, Looker
 from dynamo_opensearch.core.follow.membership import Membership, plan_membership
 from dynamo_opensearch.core.follow.reject_log import RejectLog
@@ -15,16 +13,12 @@ from dynamo_opensearch.core.follow.starts import noted_start
 from dynamo_opensearch.core.follow.state import FollowState, resumed_state
 from dynamo_opensearch.core.opensearch.errors import OpenSearchRequestError
 from dynamo_opensearch.core.stream.position import StreamPosition
-from dynamo_opensearch.core.stream.reader import StreamReader
 
 __all__ = ["FollowPorts", "FollowSettings", "FollowStep", "Follower"]
 
 log = logging.getLogger(__name__)
 
 _MOST_GAPS = 100
-_DISORDER_US = 5_000_000
-"""Record times are out of order by up to 1.5 s, and of another clock than the worker's."""
-
 _AFTER_A_MOVE_S = 0.25
 _LOG_EVERY_S = 30.0
 
@@ -40,10 +34,10 @@ class Follower:
         self._settings, self._ports, self._clock = settings, ports, ports.clock
         self._state = resumed_state(ports.store.load(), settings.stream_arn, self._clock.time_us())
         self._rejects = RejectLog(ports.sink_for, self._state.parts, self._state.rejects)
-        self._open(self._state.position)
+        self._backlog = self._open(self._state.position)
         self._live: dict[Feed, LiveFeed] = {}
         self._planned_s: float | None = None
-        self._saved_s = self._logged_s = self._heard_s = self._clock.monotonic_s()
+        self._saved_s = self._logged_s = self._clock.monotonic_s()
         self._logged_records = self._state.counts.records
         self._has_moved = self._was_quiet = False
 
@@ -65,7 +59,8 @@ class Follower:
         self._plan_sometimes()
         if not self._live:
             return FollowStep(is_fed=self._has_moved, wait_s=_AFTER_A_MOVE_S)
-        self._read()
+        self._count(records=self._backlog.read(self._key_attributes))
+        self._note_gaps()
         self._look()
         self._drop_what_is_paid()
         step = self._outcome()
@@ -111,63 +106,34 @@ class Follower:
         for feed in members.newcomers:
             self._rejects.forget_counts(feed.index)
             log.info("%s joins, through %s", feed.index, feed.write_alias)
-        self._open(position or StreamPosition())
+        self._backlog = self._open(position or StreamPosition())
         joined = members.with_newcomers(starts, self._clock.time_us())
         self._save(replace(self._state, joined=joined, head_us=0, done_us=0))
 
     def _served(self) -> StreamPosition:
-        """How far the indices that stay were served.
-
-        What is older than ``done_us`` need not be read again in shards that only a newcomer's start leads to.
-        """
-        self._reader.pages()  # a gap must be told before the position that shows it is given up
+        """How far the indices that stay were served."""
+        position = self._backlog.served(max(self._state.done_us, self._backlog.done_us))
         self._note_gaps()
-        position = self._ledger.position
-        rounding_us = round(self._settings.stamps.stream_rounding_s * 1e6)
-        served_us = max(self._state.done_us, self._done_us()) - rounding_us - _DISORDER_US
-        return replace(position, not_before_us=max(served_us, position.not_before_us))
+        return position
 
-    def _open(self, position: StreamPosition) -> None:
-        rounding_s = self._settings.stamps.stream_rounding_s
-        self._reader = StreamReader(self._ports.stream, position, self._clock, rounding_s)
-        self._ledger = Ledger(position, self._settings.due_us)
-        self._head_us = 0
+    def _open(self, position: StreamPosition) -> Backlog:
+        return Backlog(self._settings, self._ports.stream, self._clock, position)
 
     def _drop_what_is_paid(self) -> None:
         """Let go of an index behind the alias once every event that was owed to it is done."""
-        late_us = round(self._settings.stamps.stream_rounding_s * 1e6) + _DISORDER_US
         owed = {uuid: one.owed_until_us for uuid, one in self._state.joined.items() if one.owed_until_us}
-        paid = {uuid for uuid, until_us in owed.items() if self._done_us() > until_us + late_us}
+        paid = {uuid for uuid, until_us in owed.items() if self._backlog.is_paid(until_us)}
         if not paid:
             return
         left = {uuid: one for uuid, one in self._state.joined.items() if uuid not in paid}
-        self._live = {feed: live for feed, live in self._live.items() if feed.uuid not in paid}
         self._save(replace(self._state, joined=left))
+        self._live = {feed: live for feed, live in self._live.items() if feed.uuid not in paid}
 
     # Reading and looking
 
-    def _read(self) -> None:
-        """Pages, while there is room for them."""
-        settings, ledger = self._settings, self._ledger
-        while ledger.pending < settings.most_pending and ledger.fresh < settings.keys_per_pass:
-            pages = self._reader.pages()
-            self._note_gaps()
-            if not pages:
-                return
-            for page in pages:
-                ledger.enter(page, [self._named(record.key) for record in page.records])
-                self._count(records=len(page.records))
-                if page.records:
-                    self._heard_s = self._clock.monotonic_s()
-
-    def _named(self, key: Item) -> NamedKey:
-        values = tuple(key[attribute] for attribute in self._key_attributes)
-        return document_id(values), values
-
     def _look(self) -> None:
-        settings = self._settings
-        head_us = self._reader.head_us
-        wanted = self._ledger.to_look_at(self._clock.time_us(), settings.keys_per_pass)
+        settings, ledger = self._settings, self._backlog.ledger
+        wanted = ledger.to_look_at(self._clock.time_us(), settings.keys_per_pass)
         if wanted:
             looker = Looker(
                 self._ports.reader,
@@ -180,31 +146,19 @@ class Follower:
             self._rejects.add(result.rejects)
             for look in result.looks:
                 if look.is_acknowledged:
-                    self._ledger.acknowledge(look.names, look.began_us)
+                    ledger.acknowledge(look.names, look.began_us)
             first = sum(one.is_first for one in wanted)
             self._count(looks=len(wanted), first=first, second=len(wanted) - first)
-            self._has_moved = result.has_moved
-        if not self._ledger.fresh:
-            self._head_us = max(self._head_us, head_us)
+            self._has_moved |= result.has_moved
+        self._backlog.note_looks()
 
     def _outcome(self) -> FollowStep:
         if self._has_moved:
             return FollowStep(is_fed=True, wait_s=_AFTER_A_MOVE_S)
-        due_us = self._ledger.next_due_us
-        due_in_s = None if due_us is None else (due_us + 1 - self._clock.time_us()) / 1e6
-        waits_s = [] if due_in_s is None else [due_in_s]
-        if self._ledger.pending < self._settings.most_pending:
-            waits_s.append(self._reader.next_due_s - self._clock.monotonic_s())
-        wait_s = 0.0 if self._ledger.fresh else max(0.0, min(waits_s, default=0.0))
-        return FollowStep(is_fed=True, has_work=wait_s <= 0, wait_s=wait_s, quiet_s=self._quiet_s(due_in_s))
-
-    def _quiet_s(self, due_in_s: float | None) -> float | None:
+        wait_s = self._backlog.wait_s()
         owes = any(one.owed_until_us for one in self._state.joined.values())
-        is_silent = self._clock.monotonic_s() - self._heard_s >= self._settings.silent_after_s
-        if owes or self._ledger.fresh or not self._head_us or not is_silent:
-            return None
-        longest_s = self._settings.longest_quiet_s
-        return longest_s if due_in_s is None else max(0.0, min(longest_s, due_in_s))
+        quiet_s = None if owes else self._backlog.quiet_s()
+        return FollowStep(is_fed=True, has_work=wait_s <= 0, wait_s=wait_s, quiet_s=quiet_s)
 
     # What is known and saved
 
@@ -212,16 +166,9 @@ class Follower:
     def _key_attributes(self) -> tuple[str, ...]:
         return next(iter(self._live.values())).builder.key_attributes
 
-    def _done_us(self) -> int:
-        """Events of the time before this are done, as far as a stream can tell."""
-        earliest_us = self._ledger.earliest_due_us
-        if earliest_us is None:
-            return self._head_us
-        return max(0, min(self._head_us, earliest_us - self._settings.due_us(0)))
-
     def _note_gaps(self) -> None:
         known = {(gap.shard, gap.after) for gap in self._state.gaps}
-        new = tuple(gap for gap in self._reader.take_gaps() if (gap.shard, gap.after) not in known)
+        new = tuple(gap for gap in self._backlog.take_gaps() if (gap.shard, gap.after) not in known)
         if new:
             self._state = replace(self._state, gaps=(*self._state.gaps, *new)[-_MOST_GAPS:])
 
@@ -236,15 +183,16 @@ class Follower:
 
     def _save(self, state: FollowState) -> None:
         """Rejects first, then the state: a position never says more than is durable."""
-        if self._live:
+        if self._rejects.has_unwritten:
+            self._ports.store.save(self._state.to_json())  # who has lost to another must not write over its parts
             self._rejects.flush(self._key_attributes)
-        self._ledger.forget_shards(self._reader.listed)
+        self._backlog.forget_shards()
         state = replace(
             state,
-            position=self._ledger.position,
-            seen=self._ledger.seen,
-            head_us=max(state.head_us, self._head_us),
-            done_us=max(state.done_us, self._done_us()),
+            position=self._backlog.ledger.position,
+            seen=self._backlog.ledger.seen,
+            head_us=max(state.head_us, self._backlog.head_us),
+            done_us=max(state.done_us, self._backlog.done_us),
             rejects=self._rejects.counts,
             parts=self._rejects.parts,
             at_us=self._clock.time_us(),
@@ -264,6 +212,6 @@ class Follower:
             records,
             records / seconds,
             len(self._live),
-            self._ledger.pending,
-            self._ledger.fresh,
+            self._backlog.ledger.pending,
+            self._backlog.ledger.fresh,
         )

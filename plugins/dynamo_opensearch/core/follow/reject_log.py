@@ -34,6 +34,11 @@ class RejectLog:
         """Refused documents by index and reason; one is counted once, as far as this process remembers."""
         return {index: dict(reasons) for index, reasons in self._counts.items()}
 
+    @property
+    def has_unwritten(self) -> bool:
+        """Whether ``flush`` has something to write."""
+        return bool(self._unwritten)
+
     def add(self, rejects: Iterable[Reject]) -> None:
         """Take rejects on; of one document the last counts."""
         for reject in rejects:
