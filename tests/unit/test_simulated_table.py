@@ -94,7 +94,7 @@ def test_a_scan_by_segments_and_pages_gives_every_item_once() -> None:
 
 
 def test_a_read_sees_each_item_as_it_was_while_the_read_lasted() -> None:
-    history, simulation = History([Change(at_s / 10, "a", item(at_s)) for at_s in range(100)]), Simulation()
+    history, simulation = History([Change(at_s / 10, "a", item(at_s)) for at_s in range(1_000)]), Simulation()
     reader = clients(history, simulation, long_share=1.0)
     asked = {TABLE: {"Keys": [{"id": {"S": "a"}}], "ConsistentRead": True}}
 
