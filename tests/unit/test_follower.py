@@ -391,6 +391,22 @@ def test_a_part_of_rejects_that_was_not_saved_is_written_over(target: Followed) 
     assert sorted(target.sinks[COMING].parts) == list(range(target.saved().parts[COMING]))
 
 
+def test_who_has_lost_to_another_follower_does_not_write_over_its_rejects(target: Followed) -> None:
+    target.cluster.refused = {COMING: {"of the first", "of the second"}}
+    first = target.follower()
+    target.run(first, 2)
+    target.clock.pass_s(60)
+    target.put("of the second")
+    second = target.follower()
+    target.run(second, 3)
+    target.put("of the first")
+    with pytest.raises(StateConflictError):
+        target.run(first, 3)
+    lines = b"".join(target.sinks[COMING].parts.values())
+    assert b"of the second" in lines
+    assert b"of the first" not in lines
+
+
 def test_an_item_that_one_index_cannot_make_a_document_of_is_a_reject_there(target: Followed) -> None:
     target.rules = {COMING: {"flatten": {"value": "x."}}}
     target.put("a")

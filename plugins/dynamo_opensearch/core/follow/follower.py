@@ -36,6 +36,7 @@ class Follower:
         self._rejects = RejectLog(ports.sink_for, self._state.parts, self._state.rejects)
         self._backlog = self._open(self._state.position)
         self._live: dict[Feed, LiveFeed] = {}
+        self._key_attributes: tuple[str, ...] = ()
         self._planned_s: float | None = None
         self._saved_s = self._logged_s = self._clock.monotonic_s()
         self._logged_records = self._state.counts.records
@@ -95,6 +96,7 @@ class Follower:
                 raise
             self._has_moved = True  # it was deleted since the plan was made
             return None
+        self._key_attributes = builder.key_attributes
         return LiveFeed(feed, builder, self._ports.sender_for(feed.write_alias, feed.is_fed_by_indexer))
 
     def _join(self, members: Membership) -> None:
@@ -161,10 +163,6 @@ class Follower:
         return FollowStep(is_fed=True, has_work=wait_s <= 0, wait_s=wait_s, quiet_s=quiet_s)
 
     # What is known and saved
-
-    @property
-    def _key_attributes(self) -> tuple[str, ...]:
-        return next(iter(self._live.values())).builder.key_attributes
 
     def _note_gaps(self) -> None:
         known = {(gap.shard, gap.after) for gap in self._state.gaps}
