@@ -11,6 +11,7 @@ from asgiref.sync import sync_to_async
 class PollingTrigger(BaseTrigger):
     """Fire as soon as ``look`` returns something. ``look`` runs in a thread, one at a time, each ``poll_s`` seconds.
 
+    Not in the thread that asgiref shares: there, one look at a server that is silent would stop every other trigger.
     What it raises fails the task that waits, which Airflow then tries again.
     """
 
@@ -19,14 +20,14 @@ class PollingTrigger(BaseTrigger):
         self.poll_s = poll_s
 
     def make_look(self) -> Callable[[], dict[str, Any] | None]:
-        """What to ask; called once, in the thread that asks."""
+        """What to ask; called once, in a thread, as what it returns is."""
         raise NotImplementedError
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """The one event."""
-        look = await sync_to_async(self.make_look)()
+        look = await sync_to_async(self.make_look, thread_sensitive=False)()
         while True:
-            found = await sync_to_async(look)()
+            found = await sync_to_async(look, thread_sensitive=False)()
             if found is not None:
                 yield TriggerEvent(found)  # type: ignore[no-untyped-call]
                 return
