@@ -137,7 +137,7 @@ def _keys_of(batch: dict[str, Any], streams: Any) -> set[str]:
     )["ShardIterator"]
     keys: set[str] = set()
     while True:
-        answer = streams.get_records(ShardIterator=token, Limit=1000)
+        answer = streams.get_records(ShardIterator=token, Limit=max(1, min(1000, int(batch["batchSize"]))))
         token = answer["NextShardIterator"]
         for record in answer["Records"]:
             number = int(record["dynamodb"]["SequenceNumber"])
