@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from airflow.providers.common.compat.sdk import AirflowException
+from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow.sdk import BaseSensorOperator, Context
 
 from dynamo_opensearch.operators.failures import failures_for_airflow
@@ -48,9 +48,13 @@ class StreamCaughtUpSensor(BaseSensorOperator):
         )
 
     def resume(self, context: Context, event: dict[str, Any]) -> None:  # noqa: ARG002 - Airflow's signature
-        """Go on, or fail with the reason."""
+        """Go on, or fail with the reason; a retry would wait as long once more.
+
+        Raises:
+            AirflowFailException: the time is up.
+        """
         if event["reason"] is not None:
-            raise AirflowException(
+            raise AirflowFailException(
                 f"{event['reason']} Waited {self.wait_h:g} h. Look at the runs of sync_follow: is it paused, or does "
                 "its task `follow` fail? Then clear this task."
             )
