@@ -1,7 +1,5 @@
 """Rebuilds and rollbacks from end to end in a running Airflow, under traffic, judged by what the servers hold."""
 
-import os
-import signal
 import time
 from collections.abc import Iterator
 
@@ -9,9 +7,16 @@ import pytest
 
 from tests.support.live_traffic import lags_up_to
 from tests.system.airflow_deployment import Deployment, deployed, wait_for
-from tests.system.live_members import CLEAN_UP, REINDEX, ROLLBACK, LiveMembers, live_members, unpause_all, wait_for_end
+from tests.system.live_members import CLEAN_UP, REINDEX, ROLLBACK, live_members, unpause_all
+from tests.system.rebuilds import (
+    assert_written_all_the_time,
+    behind,
+    kill_each_step,
+    newest_follow_tasks,
+    rebuild,
+    roll_back,
+)
 from tools.local import members
-from tools.local.airflow_api import FINISHED
 from tools.local.esm_faults import FailingShare
 
 ITEMS = 3_000
@@ -37,44 +42,6 @@ def filled(deployment: Deployment) -> Iterator[None]:
     path.write_text(before)
 
 
-def rebuild(deployment: Deployment, **conf: object) -> str:
-    """A rebuild that ends well; its run id."""
-    run_id = deployment.airflow.trigger(REINDEX, conf)
-    assert wait_for_end(deployment, run_id, REINDEX) == "success"
-    return run_id
-
-
-def roll_back(deployment: Deployment, **conf: object) -> str:
-    """A rollback that ends well; its run id."""
-    run_id = deployment.airflow.trigger(ROLLBACK, conf)
-    assert wait_for_end(deployment, run_id, ROLLBACK) == "success"
-    return run_id
-
-
-def behind(deployment: Deployment, alias: str) -> set[str]:
-    """The indices that carry an alias or marker."""
-    found = deployment.search_call(f"/_cat/aliases/{alias}?format=json")
-    return {one["index"] for one in found if one["alias"] == alias}
-
-
-def assert_written_all_the_time(live: LiveMembers, run_id: str, dag_id: str) -> None:
-    """There was traffic in each task of the run, and enough of it from end to end."""
-    run = live.deployment.airflow.call(f"/dags/{dag_id}/dagRuns/{run_id.replace('+', '%2B')}")
-    begin_s, end_s = (_seconds(run[name]) for name in ("start_date", "end_date"))
-    assert live.traffic.rate(begin_s, end_s) >= LEAST_RATE
-    for task in live.deployment.airflow.task_instances(dag_id, run_id):
-        if task["state"] == "success":
-            assert live.traffic.rate(_seconds(task["start_date"]), _seconds(task["end_date"])) > 0, task["task_id"]
-    kinds = live.traffic.kinds
-    assert min(kinds["create"], kinds["update"], kinds["delete"]) > 0.2 * kinds.total()
-
-
-def _seconds(text: str) -> float:
-    from datetime import datetime
-
-    return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
-
-
 @pytest.mark.parametrize("source", ["table", "index"])
 def test_rebuild_and_rollback_under_traffic_lose_nothing_and_readers_see_no_gap(
     deployment: Deployment, source: str
@@ -97,7 +64,7 @@ def test_rebuild_and_rollback_under_traffic_lose_nothing_and_readers_see_no_gap(
 
     live.assert_readers_saw_no_gap()
     for run_id, dag_id in ((rebuilt, REINDEX), (back, ROLLBACK), (forward, ROLLBACK)):
-        assert_written_all_the_time(live, run_id, dag_id)
+        assert_written_all_the_time(live, run_id, dag_id, LEAST_RATE)
     assert behind(deployment, "members-live") == {"members-v2"}
     live.wait_until_followed()
     live.assert_equal("members-v2")
@@ -118,22 +85,6 @@ def test_each_step_may_be_killed_once(deployment: Deployment) -> None:
     live.assert_equal("members-v1")
     settings = deployment.search_call("/members-v1/_settings?flat_settings=true")["members-v1"]["settings"]
     assert "index.blocks.write" not in settings
-
-
-def kill_each_step(deployment: Deployment, run_id: str, steps: tuple[str, ...]) -> set[str]:
-    """SIGKILL the first try of each of these tasks; those that were met."""
-    killed: set[str] = set()
-
-    def ended() -> bool | None:
-        for task in deployment.airflow.task_instances(REINDEX, run_id):
-            name = task["task_id"]
-            if name in steps and name not in killed and task["state"] == "running" and task["pid"]:
-                os.kill(task["pid"], signal.SIGKILL)
-                killed.add(name)
-        return deployment.airflow.run_state(REINDEX, run_id) in FINISHED or None
-
-    wait_for(ended, 500, "the run to end")
-    return killed
 
 
 def test_rejected_approval_leaves_the_alias_removes_the_new_index_and_the_run_is_not_green(
@@ -184,12 +135,6 @@ def test_clean_up_deletes_the_previous_index_when_its_time_is_over_and_the_follo
         120,
         "the follower to wait for work again",
     )
-
-
-def newest_follow_tasks(deployment: Deployment) -> list[dict[str, object]]:
-    """Task instances of the follower's last run."""
-    runs = deployment.airflow.call("/dags/sync_follow/dagRuns?order_by=-run_after&limit=1")["dag_runs"]
-    return deployment.airflow.task_instances("sync_follow", runs[0]["dag_run_id"])
 
 
 def test_documents_that_the_old_mapping_refuses_are_told_before_a_rollback(deployment: Deployment) -> None:
