@@ -6,27 +6,25 @@ from contextlib import contextmanager
 import pytest
 
 from dynamo_opensearch.core.documents.builder import KeyValues
-from dynamo_opensearch.core.follow import follower, ledger
+from dynamo_opensearch.core.follow import ledger
 from dynamo_opensearch.indexer import indexer
 from dynamo_opensearch.indexer.changes import KeyWork
 
 
-class _FirstLookEnds(ledger.Ledger):
-    """An event is done as soon as one look at its key was acknowledged."""
+@contextmanager
+def second_look() -> Iterator[None]:
+    """Without the follower's second look: an event is done as soon as one look at its key was acknowledged."""
 
-    def _owe(self, name: str, values: KeyValues, due_us: int) -> None:
+    def owe(self: ledger.Ledger, name: str, values: KeyValues, due_us: int) -> None:
         self._keys.setdefault(name, ledger._Key(values)).events += 1
         self._fresh[name] = None
 
-    def _is_done(self, event: ledger._Event) -> bool:
+    def is_done(self: ledger.Ledger, event: ledger._Event) -> bool:
         return event.key is None or event.key not in self._fresh
 
-
-@contextmanager
-def second_look() -> Iterator[None]:
-    """Without the follower's second look."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(follower, "Ledger", _FirstLookEnds)
+        patch.setattr(ledger.Ledger, "_owe", owe)
+        patch.setattr(ledger.Ledger, "_is_done", is_done)
         yield
 
 
