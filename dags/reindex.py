@@ -78,7 +78,9 @@ PARAMETERS = {
 }
 
 APPROVAL = """
+```
 {{ ti.xcom_pull(task_ids='compare', key='text') }}
+```
 
 Approve: `%(alias)s` leads to `{{ ti.xcom_pull(task_ids='plan')['to_index'] }}`.
 Reject: the new index is removed; `%(alias)s` stays on `{{ ti.xcom_pull(task_ids='plan')['from_index'] }}`.

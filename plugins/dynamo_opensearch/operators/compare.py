@@ -55,14 +55,13 @@ class CompareIndexOperator(BaseOperator):
 
 
 class _StoredRejects:
-    """Rejects as one part after the other."""
+    """Rejects as one part after the other; those of an earlier try go."""
 
     def __init__(self, sink: ObjectStorageRejectSink, key_attributes: Sequence[str]) -> None:
         self.sink, self._key_attributes, self._parts = sink, key_attributes, 0
+        sink.forget_from(0)
 
     def add(self, rejects: Sequence[Reject]) -> None:
         """Store some more, durably."""
-        if not self._parts:
-            self.sink.forget_from(0)
         self.sink.write(self._parts, b"".join(reject.line(self._key_attributes) for reject in rejects))
         self._parts += 1
