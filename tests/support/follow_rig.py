@@ -126,7 +126,7 @@ def all_done_since(moment_us: int) -> Callable[[Follower, FollowStep], bool]:
 
 
 class Changer:
-    """Creates, updates and deletes, about a third each, at ``per_s`` and more, half of them on five hot keys.
+    """Creates, replaces, updates and deletes at about ``per_s``, half of it on five hot keys, keys reused.
 
     Most go in batches: a writer that is cheap leaves the machine to what is tested.
     """
@@ -146,8 +146,7 @@ class Changer:
     def _write(self) -> None:
         while not self._stop.is_set():
             self._batch()
-            for _ in range(4):
-                self._update(self._number())
+            self._update(self._number())
             ahead_s = self._began_s + self.counts.total() / self._per_s - time.monotonic()
             if ahead_s > 0:
                 time.sleep(ahead_s)
@@ -158,8 +157,8 @@ class Changer:
     def _batch(self) -> None:
         """Puts and deletes of different keys."""
         requests: list[dict[str, Any]] = []
-        for number in {self._number() for _ in range(12)}:
-            kind = self._chance.choice(("put", "delete"))
+        for number in {self._number() for _ in range(24)}:
+            kind = self._chance.choice(("put", "put", "delete"))
             key = {"id": {"S": f"k{number:04}"}}
             self.counts[kind] += 1
             item = {**key, "number": {"N": str(number)}, "value": self._value(), "extra": self._value()}
