@@ -69,9 +69,9 @@ class Rebuild:
         if rules.rolls_back_after_s is not None:
             sleep(rules.rolls_back_after_s)
             self._swap(2, 1, f"{self._world.alias}-previous", self._where_the_indexer_stands())
-        if rules.returns_after_s is not None:
-            sleep(rules.returns_after_s)
-            self._swap(1, 2, f"{self._world.alias}-previous", self._where_the_indexer_stands())
+            if rules.returns_after_s is not None:
+                sleep(rules.returns_after_s)
+                self._swap(1, 2, f"{self._world.alias}-previous", self._where_the_indexer_stands())
         self.is_over = True
 
     def _make_next(self) -> None:
