@@ -3,12 +3,12 @@
 from typing import Any
 
 from tools.bench.contender import Task, Work, contend
-from tools.bench.ours import dynamodb_client
+from tools.bench.ours import aws_client
 
 
 def prepare(task: Task) -> Work:
     """Connect."""
-    client = dynamodb_client(task)
+    client = aws_client(task.source)
     limit = {} if task.scan_limit is None else {"Limit": task.scan_limit}
 
     def work() -> int:

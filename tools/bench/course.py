@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -79,16 +79,18 @@ class Field:
         """
         index = f"bench-v{next(self._numbers)}"
         tasks = [
-            Task(
-                source=source_url,
-                target=self._server.url,
-                index=index,
-                alias=target_index.ALIAS,
-                first_segment=segments * number // contender.processes,
-                end_segment=segments * (number + 1) // contender.processes,
-                total_segments=SEGMENTS,
-                scan_limit=scan_limit,
-                bodies=str(bodies or ""),
+            asdict(
+                Task(
+                    source=source_url,
+                    target=self._server.url,
+                    index=index,
+                    alias=target_index.ALIAS,
+                    first_segment=segments * number // contender.processes,
+                    end_segment=segments * (number + 1) // contender.processes,
+                    total_segments=SEGMENTS,
+                    scan_limit=scan_limit,
+                    bodies=str(bodies or ""),
+                )
             )
             for number in range(contender.processes)
         ]

@@ -8,6 +8,7 @@ from botocore.config import Config
 
 from tools.bench.contender import Task, Work, contend
 from tools.local import paths
+from tools.local.ministack import REGION
 
 sys.path.append(str(paths.ROOT / "plugins"))
 
@@ -67,12 +68,12 @@ def members_target() -> Target:
     return load_targets(paths.ROOT / "include").targets["members"]
 
 
-def dynamodb_client(task: Task) -> Any:
+def aws_client(url: str, service: str = "dynamodb") -> Any:
     """boto3's client as the package sets it up: its own retries off, the fast path installed."""
     client = boto3.client(
-        "dynamodb",
-        endpoint_url=task.source,
-        region_name=task.region,
+        service,
+        endpoint_url=url,
+        region_name=REGION,
         aws_access_key_id="local",
         aws_secret_access_key="local",
         config=Config(retries={"total_max_attempts": 1}),
@@ -84,7 +85,7 @@ def dynamodb_client(task: Task) -> Any:
 def prepare(task: Task) -> Work:
     """Build what a task builds."""
     target, clock, retry = members_target(), SystemClock(), RetryPolicy()
-    table = TableClient(dynamodb_client(task), task.table, clock, retry)
+    table = TableClient(aws_client(task.source), task.table, clock, retry)
     builder = DocumentBuilder(target.key, target.documents)
     in_flight = target.budgets.requests_in_flight
     limit = InFlightLimit(in_flight)

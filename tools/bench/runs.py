@@ -5,12 +5,12 @@ import os
 import subprocess
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import psutil
 
-from tools.bench.contender import Task
 from tools.local import paths
 
 BENCH_VENV = paths.ROOT / ".venv-bench"
@@ -52,7 +52,9 @@ class Contender:
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """``seconds`` from the first start to the last end; CPU seconds and peak MB of the contender's own processes.
+    """``seconds`` from the first start to the last end, without what it waited by design.
+
+    ``cpu_s``, ``peak_mb``: of the contender's own processes.
 
     ``servers_cpu_s``: CPU seconds of the servers meanwhile, by name.
     """
@@ -75,8 +77,8 @@ class Run:
         return self.cpu_s / self.documents * 100_000
 
 
-def run_contender(contender: Contender, tasks: Sequence[Task], servers: Mapping[str, int]) -> Run:
-    """Run a contender once, one process for each task. ``servers``: name to process id.
+def run_contender(contender: Contender, tasks: Sequence[Mapping[str, Any]], servers: Mapping[str, int]) -> Run:
+    """Run a contender once, one process for each task, which is JSON. ``servers``: name to process id.
 
     Raises:
         ContenderError: a process failed.
@@ -94,7 +96,7 @@ def run_contender(contender: Contender, tasks: Sequence[Task], servers: Mapping[
         after = _cpu_s(servers)
     return Run(
         contender=contender.name,
-        seconds=max(one["ended_s"] for one in results) - min(one["began_s"] for one in results),
+        seconds=_seconds(results),
         cpu_s=sum(one["cpu_s"] for one in results),
         peak_mb=sum(one["peak_mb"] for one in results),
         documents=sum(one["documents"] for one in results),
@@ -102,9 +104,14 @@ def run_contender(contender: Contender, tasks: Sequence[Task], servers: Mapping[
     )
 
 
-def _started(contender: Contender, task: Task) -> "subprocess.Popen[str]":
+def _seconds(results: Sequence[Mapping[str, float]]) -> float:
+    whole_s = max(one["ended_s"] for one in results) - min(one["began_s"] for one in results)
+    return whole_s - max(one["waited_s"] for one in results)
+
+
+def _started(contender: Contender, task: Mapping[str, Any]) -> "subprocess.Popen[str]":
     return subprocess.Popen(
-        [contender.python, "-m", contender.module, json.dumps(asdict(task))],
+        [contender.python, "-m", contender.module, json.dumps(task)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

@@ -25,10 +25,10 @@ PAGE_ITEMS = 1_500
 _ANY_STAMP_US = 1_700_000_000_000_000
 
 
-def members_client(url: str) -> Any:
-    """A plain boto3 client for loading."""
+def members_client(url: str, service: str = "dynamodb") -> Any:
+    """A plain boto3 client."""
     return boto3.client(
-        "dynamodb",
+        service,
         endpoint_url=url,
         region_name=ministack.REGION,
         aws_access_key_id="local",

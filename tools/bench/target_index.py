@@ -37,11 +37,11 @@ class CountError(RuntimeError):
 
 
 @contextmanager
-def fresh_index(url: str, index: str, mapping: dict[str, Any] | None = None) -> Iterator[None]:
+def fresh_index(url: str, index: str, mapping: dict[str, Any] | None = None, alias: str = ALIAS) -> Iterator[None]:
     """An empty index behind the alias, gone afterwards. ``mapping``: a mapping file's content, else the light one."""
     whole = mapping or {"settings": {"index": {}}, "mappings": LIGHT_MAPPING}
     settings = {**whole["settings"], "index": {**whole["settings"]["index"], **_SETTINGS}}
-    body = {"settings": settings, "mappings": whole["mappings"], "aliases": {ALIAS: {}}}
+    body = {"settings": settings, "mappings": whole["mappings"], "aliases": {alias: {}}}
     http.call(f"{url}/{index}", method="PUT", body=body, timeout_s=60)
     try:
         yield

@@ -56,7 +56,7 @@ def member(number: int) -> Member:
     joined = FIRST_DAY + timedelta(days=chance.randrange(4_000))
     updated = LATEST - timedelta(seconds=chance.randrange(31_000_000))
     return {
-        HASH_KEY: str(uuid.uuid5(NAMESPACE, str(number))),
+        HASH_KEY: member_id(number),
         "firstName": first,
         "lastName": last,
         "email": f"{first}.{last}.{number}@example.com".lower(),
@@ -77,6 +77,11 @@ def member(number: int) -> Member:
         "tags": set(chance.sample(TAGS, chance.randrange(1, 4))),
         "newsletter": chance.random() < 0.4,
     }
+
+
+def member_id(number: int) -> str:
+    """The key of member `number`."""
+    return str(uuid.uuid5(NAMESPACE, str(number)))
 
 
 def _as_dynamodb_keeps_it(number: Decimal) -> Decimal:
