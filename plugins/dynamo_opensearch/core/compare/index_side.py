@@ -41,7 +41,7 @@ class ShardsFailedError(PassingError):
     def __str__(self) -> str:
         return (
             f"index {self.index!r} was not read completely: {self.request}: {self.problem}. Nothing was concluded "
-            "from the part that came. Look at the index's health; the task can be tried again as it is."
+            "from the part that came. Look at the index's health. The task tries again."
         )
 
 
