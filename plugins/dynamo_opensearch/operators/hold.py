@@ -52,6 +52,10 @@ def keep_hold(connections: TargetConnections, context: Context, purpose: str) ->
         raise HolderLostError(instance.dag_id, instance.run_id, error.holder) from error
 
 
+def _blocks(connections: TargetConnections) -> BlockPorts:
+    return BlockPorts(cluster=connections.cluster, notes=connections.state("swap"), clock=connections.clock)
+
+
 class HoldTargetOperator(BaseOperator):
     """Take the target for this run; waits, by Airflow's retries, while another run has it. Safe to run again.
 
@@ -68,8 +72,10 @@ class HoldTargetOperator(BaseOperator):
         """Return the holder."""
         instance = context["ti"]
         with failures_for_airflow():
-            hold = target_hold(TargetConnections.of(self.target), context)
+            connections = TargetConnections.of(self.target)
+            hold = target_hold(connections, context)
             holder = hold.take(instance.dag_id, instance.run_id, self.purpose, self.pre_empts)
+            put_write_block_back(_blocks(connections))  # a run that was killed in mid-swap may have left one
         self.log.info("target %s is held by this run: %s", self.target, holder)
         return holder.to_json()
 
@@ -89,7 +95,6 @@ class ReleaseTargetOperator(BaseOperator):
         instance = context["ti"]
         with failures_for_airflow():
             connections = TargetConnections.of(self.target)
-            blocks = BlockPorts(cluster=connections.cluster, notes=connections.state("swap"), clock=connections.clock)
-            put_write_block_back(blocks, instance.run_id)
+            put_write_block_back(_blocks(connections), instance.run_id)
             was_ours = target_hold(connections, context).release(instance.dag_id, instance.run_id)
         self.log.info("target %s is %s", self.target, "free" if was_ours else "not held by this run any more")
