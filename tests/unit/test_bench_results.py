@@ -1,9 +1,13 @@
 """The benchmark's arithmetic and its tables."""
 
+from pathlib import Path
+
 import pytest
 
+from tools.bench import parts
+from tools.bench.__main__ import main
 from tools.bench.course import Measured
-from tools.bench.readme import BEGIN, END, with_results
+from tools.bench.readme import README, marks, with_results
 from tools.bench.results import Aim, aims, ratio
 from tools.bench.runs import Run
 from tools.bench.settings import Settings
@@ -50,10 +54,31 @@ def test_nothing_to_measure_is_refused() -> None:
         Settings.from_environment({"BENCH_ITEMS": "0"})
 
 
-def test_results_replace_what_stands_between_the_marks() -> None:
-    assert with_results(f"before\n{BEGIN}old\n{END}after\n", "new\n") == f"before\n{BEGIN}new\n{END}after\n"
+def test_results_replace_what_stands_between_the_marks_of_their_part() -> None:
+    begin, end = marks("fill")
+    other = "".join(marks("rebuild"))
+    text = f"before\n{other}{begin}old\n{end}after\n"
+    assert with_results(text, "fill", "new\n") == f"before\n{other}{begin}new\n{end}after\n"
 
 
 def test_a_page_without_marks_is_refused() -> None:
     with pytest.raises(ValueError, match="needed"):
-        with_results("nothing here", "new\n")
+        with_results("nothing here", "fill", "new\n")
+
+
+def test_the_page_has_a_place_for_each_part() -> None:
+    for part in parts.PARTS:
+        with_results(README.read_text(), part, "new\n")
+
+
+def test_what_one_part_measured_stays_when_another_is_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parts, "RESULTS", tmp_path / "bench.json")
+    parts.keep_results("fill", {"a": 1})
+    parts.keep_results("rebuild", {"b": 1})
+    parts.keep_results("rebuild", {"b": 2})
+    assert parts.read_results() == {"fill": {"a": 1}, "rebuild": {"b": 2}}
+
+
+def test_a_part_that_is_not_known_is_refused() -> None:
+    with pytest.raises(SystemExit, match="rebuilt; the parts are fill, rebuild"):
+        main(["rebuild", "rebuilt"])

@@ -1,14 +1,16 @@
-"""`make bench`: measure, print the table, write build/bench.json.
+"""`make bench`: measure, print the tables, write build/bench.json.
 
-BENCH_ITEMS (100000), BENCH_ROUNDS (3); BENCH_QUICK=1 for a look in about two minutes.
+`python -m tools.bench rebuild` measures that part only, and `fill` the other; the figures of the other one are kept.
+BENCH_ITEMS (100000), BENCH_ROUNDS (3); BENCH_QUICK=1 for a look in about five minutes.
 """
 
-import json
+import sys
 import time
 
 from rich.console import Console
 
-from tools.bench import course, results, sources, table
+from tools.bench import sources, table
+from tools.bench.parts import PARTS, RESULTS, keep_results
 from tools.bench.settings import Settings
 from tools.local import paths
 from tools.local.lifetime import ended_in_order, only_one
@@ -16,11 +18,11 @@ from tools.local.lifetime import ended_in_order, only_one
 WIDTH = 130
 """Columns that the tables need."""
 
-RESULTS = paths.BUILD / "bench.json"
 
-
-def main() -> None:
-    """Run it all; an aim that is missed is shown, not an error."""
+def main(names: list[str]) -> None:
+    """Run these parts, or all; an aim that is missed is shown, not an error."""
+    if unknown := sorted(set(names) - PARTS.keys()):
+        raise SystemExit(f"unknown: {', '.join(unknown)}; the parts are {', '.join(PARTS)}")
     console = Console()
     console.width = max(console.width, WIDTH)
     began_s = time.monotonic()
@@ -30,12 +32,12 @@ def main() -> None:
 
     settings = Settings.from_environment()
     with ended_in_order(), only_one(sources.FOLDER):
-        measured = course.measure(settings, say)
-    figures = results.figures(settings, measured)
-    RESULTS.write_text(json.dumps(figures, indent=2) + "\n")
-    table.show(console, figures)
+        for name in names or PARTS:
+            figures = PARTS[name].measure(settings, say)
+            keep_results(name, figures)
+            table.show(console, PARTS[name].grids(figures))
     console.print(f"{RESULTS.relative_to(paths.ROOT)} written after {time.monotonic() - began_s:.0f} s")
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

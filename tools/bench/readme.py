@@ -1,27 +1,38 @@
-"""Puts the tables of the last run, build/bench.json, into bench/README.md: `python -m tools.bench.readme`."""
+"""Puts the tables of each part's last run, build/bench.json, into bench/README.md: `python -m tools.bench.readme`."""
 
-import json
-
-from tools.bench.__main__ import RESULTS
+from tools.bench.parts import PARTS, read_results
 from tools.bench.table import markdown
 from tools.local import paths
 
 README = paths.ROOT / "bench" / "README.md"
-BEGIN, END = "<!-- results: made by python -m tools.bench.readme -->\n", "<!-- end of results -->\n"
 
 
-def with_results(text: str, results: str) -> str:
-    """The text with other results between its marks.
+def marks(part: str) -> tuple[str, str]:
+    """The lines between which a part's results stand."""
+    return f"<!-- {part}: made by python -m tools.bench.readme -->\n", f"<!-- end of {part} -->\n"
+
+
+def with_results(text: str, part: str, results: str) -> str:
+    """The text with other results between the part's marks.
 
     Raises:
         ValueError: a mark is missing.
     """
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"the marks {BEGIN!r} and {END!r} are needed, in this order")
+    begin, end = marks(part)
+    before, found_begin, rest = text.partition(begin)
+    _, found_end, after = rest.partition(end)
+    if not found_begin or not found_end:
+        raise ValueError(f"the marks {begin!r} and {end!r} are needed, in this order")
     return before + begin + results + end + after
 
 
+def main() -> None:
+    """What was not measured since build/ was made stays as it is."""
+    text = README.read_text()
+    for part, figures in read_results().items():
+        text = with_results(text, part, markdown(figures, PARTS[part].grids(figures)))
+    README.write_text(text)
+
+
 if __name__ == "__main__":
-    README.write_text(with_results(README.read_text(), markdown(json.loads(RESULTS.read_text()))))
+    main()

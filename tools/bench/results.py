@@ -63,15 +63,22 @@ def _peak(run: Run) -> float:
     return run.peak_mb
 
 
-def figures(settings: Settings, measured: Measured) -> dict[str, Any]:
-    """Everything that is worth keeping, as JSON."""
+def header(settings: Settings, loads: Sequence[float], opensearch_version: str) -> dict[str, Any]:
+    """What a part's figures were made with. ``loads``: the machine's, before and after."""
     return {
         "commit": _git("rev-parse", "HEAD"),
         "uncommitted_changes": bool(_git("status", "--porcelain", "plugins", "tools")),
         "made_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": {"cpus": psutil.cpu_count(), "loads": [round(load, 1) for load in measured.loads]},
-        "versions": _versions() | {"opensearch": measured.opensearch_version},
+        "machine": {"cpus": psutil.cpu_count(), "loads": [round(load, 1) for load in loads]},
+        "versions": _versions() | {"opensearch": opensearch_version},
         "settings": asdict(settings),
+    }
+
+
+def figures(settings: Settings, measured: Measured) -> dict[str, Any]:
+    """Everything that is worth keeping, as JSON."""
+    return {
+        **header(settings, measured.loads, measured.opensearch_version),
         "light_mapping": _table(measured.light),
         "members_mapping": _table(measured.members),
         "emulators": {name: _emulator_figures(runs) for name, runs in measured.emulators.items()},

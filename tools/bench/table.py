@@ -16,7 +16,7 @@ class Grid(NamedTuple):
 
 
 def grids(figures: dict[str, Any]) -> list[Grid]:
-    """All tables of a run."""
+    """All tables of the part that fills an index."""
     items = figures["settings"]["items"]
     return [
         _contenders(f"{items:,} items from recorded pages, light mapping", figures["light_mapping"]),
@@ -32,14 +32,14 @@ def grids(figures: dict[str, Any]) -> list[Grid]:
                 "client",
                 "OpenSearch",
             ),
-            [(name, *map(_figure, row.values())) for name, row in figures["emulators"].items()],
+            [(name, *map(figure, row.values())) for name, row in figures["emulators"].items()],
         ),
         Grid(
             "Memory of a task",
             ("task", "items", "peak, MB", "above empty, MB"),
-            [(name, *map(_figure, row.values())) for name, row in figures["memory"].items()],
+            [(name, *map(figure, row.values())) for name, row in figures["memory"].items()],
         ),
-        Grid("Aims", ("aim", "wanted", "measured", "met"), list(_aims(figures["aims"]))),
+        aims_grid(figures),
     ]
 
 
@@ -57,25 +57,31 @@ def _contenders(title: str, rows: dict[str, dict[str, Any]]) -> Grid:
         title,
         head,
         [
-            (f"{name}) {row['title']}", *(_figure(value) for key, value in row.items() if key != "title"))
+            (f"{name}) {row['title']}", *(figure(value) for key, value in row.items() if key != "title"))
             for name, row in rows.items()
         ],
     )
 
 
+def aims_grid(figures: dict[str, Any]) -> Grid:
+    """The aims of a part."""
+    return Grid("Aims", ("aim", "wanted", "measured", "met"), list(_aims(figures["aims"])))
+
+
 def _aims(aims: list[dict[str, Any]]) -> Iterator[tuple[str, ...]]:
     for aim in aims:
-        bound = f"{'at least' if aim['at_least'] else 'at most'} {aim['bound']:g}"
-        yield aim["aim"], bound, f"{aim['value']:.2f}", "yes" if aim["is_met"] else "no"
+        bound = f"{'at least' if aim['at_least'] else 'at most'} {aim['bound']:,g}"
+        yield aim["aim"], bound, f"{aim['value']:,.2f}", "yes" if aim["is_met"] else "no"
 
 
-def _figure(value: float) -> str:
+def figure(value: float) -> str:
+    """A number as the tables have it."""
     return f"{value:,}" if isinstance(value, int) else f"{value:,.2f}"
 
 
-def show(console: Console, figures: dict[str, Any]) -> None:
+def show(console: Console, grids: Sequence[Grid]) -> None:
     """Print all tables."""
-    for grid in grids(figures):
+    for grid in grids:
         table = Table(title=grid.title, title_justify="left")
         for number, column in enumerate(grid.head):
             table.add_column(column, justify="right" if number else "left")
@@ -84,8 +90,8 @@ def show(console: Console, figures: dict[str, Any]) -> None:
         console.print(table)
 
 
-def markdown(figures: dict[str, Any]) -> str:
-    """All tables, and what they were made with."""
+def markdown(figures: dict[str, Any], grids: Sequence[Grid]) -> str:
+    """All tables of a part, and what they were made with."""
     versions = ", ".join(f"{name} {version}" for name, version in figures["versions"].items())
     before, after = figures["machine"]["loads"]
     changed = " with uncommitted changes" if figures["uncommitted_changes"] else ""
@@ -95,7 +101,7 @@ def markdown(figures: dict[str, Any]) -> str:
         f"rounds, ratios within a round; {cpus} CPUs, load {before} before and {after} after. Versions: {versions}."
     )
     lines = [made]
-    for grid in grids(figures):
+    for grid in grids:
         lines += ["", f"### {grid.title}", "", _row(grid.head), _row(["---", *["---:"] * (len(grid.head) - 1)])]
         lines += [_row(row) for row in grid.rows]
     return "\n".join(lines) + "\n"

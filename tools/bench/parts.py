@@ -1,0 +1,50 @@
+"""The parts of the benchmark: `fill` (a first fill, beside other ways to do it) and `rebuild`."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from tools.bench import course, results, table
+from tools.bench.course import Say
+from tools.bench.rebuild import course as rebuild_course
+from tools.bench.rebuild import figures as rebuild_figures
+from tools.bench.rebuild import grids as rebuild_grids
+from tools.bench.settings import Settings
+from tools.bench.table import Grid
+from tools.local import paths
+
+RESULTS = paths.BUILD / "bench.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """``measure`` returns the figures as JSON, ``grids`` makes tables of them."""
+
+    measure: Callable[[Settings, Say], dict[str, Any]]
+    grids: Callable[[dict[str, Any]], list[Grid]]
+
+
+def _fill(settings: Settings, say: Say) -> dict[str, Any]:
+    return results.figures(settings, course.measure(settings, say))
+
+
+def _rebuild(settings: Settings, say: Say) -> dict[str, Any]:
+    return rebuild_figures.figures(settings, rebuild_course.measure(settings, say))
+
+
+PARTS = {
+    "fill": Part(measure=_fill, grids=table.grids),
+    "rebuild": Part(measure=_rebuild, grids=rebuild_grids.grids),
+}
+
+
+def read_results() -> dict[str, Any]:
+    """The figures of the last run of each part; of no others, whatever stands in the file."""
+    kept: dict[str, Any] = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    return {name: kept[name] for name in PARTS if name in kept}
+
+
+def keep_results(name: str, figures: dict[str, Any]) -> None:
+    """Replace those of one part."""
+    RESULTS.write_text(json.dumps(read_results() | {name: figures}, indent=2) + "\n")
