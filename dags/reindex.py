@@ -41,11 +41,13 @@ Backfills may run.
 Until the swap the alias is as it was. The settings of the new index are put back, and a write block on the old one is
 taken away. The new index stays behind its marker `{alias}-next` and is kept fresh.
 - **plan**: the message says all that does not fit. Nothing was made. Mend it, start again.
-- **wait_for_follower**, **wait_for_stream**: the message says how far the follower is; look at `sync_follow`.
+- **wait_for_follower**, **wait_for_stream**, **wait_before_swap**: the message says how far the follower is; look at
+  `sync_follow`.
 - **copy**, **copy_index**, **compare**: mend what the message says, then clear the failed task; it goes on. A new run
   with the same mapping and rules takes the index on and copies once more; with others it removes the index.
 - **approve**: rejected or unanswered; the new index was removed.
-- **swap**: clear it. It finds out by itself whether the alias was moved.
+- **swap**: clear it. It finds out by itself whether the alias was moved. Where the stream has lost records since the
+  comparison, it says so: clear **compare**.
 - **compare_after**: the alias leads to the new index already; the message says what differs. Go back with
   `{target}_rollback_index` if that is worse than before.
 - An index that nobody takes on is removed by `sync_index_cleanup`.
@@ -157,11 +159,15 @@ def reindex_dag(target: Target) -> DAG:
             response_timeout=timedelta(hours=target.airflow.approval_timeout_h),
             execution_timeout=None,
         )
+        still_fresh = StreamCaughtUpSensor(
+            task_id="wait_before_swap", target=name, index=of_plan("to_index"), to_now=True
+        )
         swap = SwapAliasOperator(
             task_id="swap",
             target=name,
             purpose=REBUILD,
             swap_plan=XComArg(plan, key="swap"),
+            compared_us="{{ ti.xcom_pull(task_ids='compare', key='began_us') }}",
             outlets=[index_asset(target)],
         )
         compare_after = CompareIndexOperator(task_id="compare_after", target=name, index=of_plan("to_index"))
@@ -173,7 +179,8 @@ def reindex_dag(target: Target) -> DAG:
         )
         hold >> plan >> make >> followed >> plan_copy >> copy >> restore
         followed >> copy_index >> restore
-        [copy, copy_index, restore] >> caught_up >> compare >> approve >> swap >> compare_after >> release >> confirm
+        [copy, copy_index, restore] >> caught_up >> compare >> approve >> still_fresh >> swap >> compare_after
+        compare_after >> release >> confirm
         [copy, copy_index, restore] >> release  # one copy that fails does not stop the others at once
     return dag
 

@@ -5,7 +5,7 @@ from airflow.sdk import DAG, Param, XComArg
 from dynamo_opensearch.core.state.holder import REBUILD, ROLLBACK
 from dynamo_opensearch.core.targets.model import Target
 from dynamo_opensearch.dag_settings import dag_arguments, enabled_targets, index_asset
-from dynamo_opensearch.operators.compare import CompareIndexOperator
+from dynamo_opensearch.operators.compare import CompareIndexOperator, CountIndicesOperator
 from dynamo_opensearch.operators.hold import HoldTargetOperator, ReleaseTargetOperator
 from dynamo_opensearch.operators.rollback import PlanRollbackOperator
 from dynamo_opensearch.operators.run_result import ConfirmResultOperator
@@ -32,6 +32,7 @@ The alias is as it was.
 - **wait_for_stream**: the message says how far the follower is; look at `sync_follow`.
 - **compare_before**: the previous index differs from the table; the message says how. Clear it to mend and compare
   once more.
+- **count**: the previous index has far fewer or more documents than the one in use. Start again with `compare_first`.
 - **swap**: clear it. It finds out by itself whether the alias was moved.
 - **compare_after**: the alias leads to the previous index already; the message says what differs, for example documents
   that its mapping refuses.
@@ -65,11 +66,15 @@ def rollback_dag(target: Target) -> DAG:
             task_id="compare_before", target=name, index=to_index, is_wanted="{{ params.compare_first }}"
         )
         caught_up = StreamCaughtUpSensor(task_id="wait_for_stream", target=name, index=to_index, to_now=True)
+        count = CountIndicesOperator(
+            task_id="count", target=name, plan=plan.output, is_wanted="{{ not params.compare_first }}"
+        )
         swap = SwapAliasOperator(
             task_id="swap",
             target=name,
             purpose=ROLLBACK,
             swap_plan=XComArg(plan, key="swap"),
+            compared_us="{{ ti.xcom_pull(task_ids='compare_before', key='began_us') }}",
             outlets=[index_asset(target)],
         )
         after = CompareIndexOperator(
@@ -81,7 +86,7 @@ def rollback_dag(target: Target) -> DAG:
         confirm = ConfirmResultOperator(task_id="confirm", needs=["compare_after", "release"]).as_teardown(
             on_failure_fail_dagrun=True
         )
-        hold >> plan >> before >> caught_up >> swap >> after >> release >> confirm
+        hold >> plan >> before >> caught_up >> count >> swap >> after >> release >> confirm
     return dag
 
 

@@ -70,6 +70,7 @@ def deployment_arguments() -> dict[str, Any]:
         "catchup": False,
         "max_active_runs": 1,
         "is_paused_upon_creation": False,
+        "max_consecutive_failed_dag_runs": 0,  # never paused for failures: a rebuild would wait for ever
         "render_template_as_native_obj": True,
         "tags": ["dynamo-opensearch"],
         "default_args": task_arguments(AirflowSettings(retries=6, retry_delay_s=10)),

@@ -49,7 +49,8 @@ def test_the_order_of_a_rebuild(reindex: DAG) -> None:
         "wait_for_stream": {"copy", "copy_index", "restore_settings"},
         "compare": {"wait_for_stream"},
         "approve": {"compare", "plan", "make_index"},
-        "swap": {"approve", "plan"},
+        "wait_before_swap": {"approve"},
+        "swap": {"wait_before_swap", "plan"},
         "compare_after": {"swap"},
         "release": {"hold", "copy", "copy_index", "restore_settings", "compare_after"},
         "confirm": {"release"},
@@ -62,7 +63,8 @@ def test_the_order_of_a_rollback(rollback: DAG) -> None:
         "plan": {"hold"},
         "compare_before": {"plan"},
         "wait_for_stream": {"compare_before"},
-        "swap": {"plan", "wait_for_stream"},
+        "count": {"wait_for_stream", "plan"},
+        "swap": {"plan", "count"},
         "compare_after": {"swap"},
         "release": {"hold", "compare_after"},
         "confirm": {"release"},
@@ -86,10 +88,16 @@ def test_the_swap_of_a_rollback_waits_for_the_head_of_the_stream(rollback: DAG) 
     assert waits.to_now
 
 
-def test_the_first_wait_asks_for_the_follower_and_the_second_for_the_head_of_the_stream(reindex: DAG) -> None:
-    for_follower: Any = reindex.get_task("wait_for_follower")
-    for_stream: Any = reindex.get_task("wait_for_stream")
-    assert (for_follower.to_now, for_stream.to_now) == (False, True)
+def test_the_first_wait_asks_for_the_follower_and_the_others_for_the_head_of_the_stream(reindex: DAG) -> None:
+    waits: list[Any] = [reindex.get_task(f"wait_{name}") for name in ("for_follower", "for_stream", "before_swap")]
+    assert [one.to_now for one in waits] == [False, True, True]
+
+
+def test_a_swap_knows_since_when_its_index_is_compared(reindex: DAG, rollback: DAG) -> None:
+    for dag, comparison in ((reindex, "compare"), (rollback, "compare_before")):
+        swap: Any = dag.get_task("swap")
+        assert f"task_ids='{comparison}', key='began_us'" in swap.compared_us
+        assert comparison in all_before(dag, "swap")
 
 
 def test_a_copy_that_is_not_wanted_holds_nothing_up_and_one_that_failed_does(reindex: DAG) -> None:

@@ -7,17 +7,21 @@ from airflow.sdk import BaseOperator, Context
 
 from dynamo_opensearch.core.compare.comparison import compare
 from dynamo_opensearch.core.offer.rejects import Reject
+from dynamo_opensearch.core.rebuild.counts import count_for_rollback, refused_documents
+from dynamo_opensearch.core.rebuild.rollback import RollbackPlan
 from dynamo_opensearch.core.rebuild.verdict import check_equal, shareable
 from dynamo_opensearch.operators.failures import failures_for_airflow
 from dynamo_opensearch.operators.object_storage import ObjectStorageRejectSink, path_part, reports_path
 from dynamo_opensearch.wiring.comparing import comparison_ports, comparison_settings
+from dynamo_opensearch.wiring.following import follow_state
 from dynamo_opensearch.wiring.target_connections import TargetConnections
 
 
 class CompareIndexOperator(BaseOperator):
     """Compare every document of an index with the table, mend what differs, and fail where it goes on differing.
 
-    A second run is safe. The comparison as text is under the XCom key ``text``.
+    A second run is safe. The comparison as text is under the XCom key ``text``, and when it began under ``began_us``
+    (microseconds since 1970).
 
     :param target: name of the target.
     :param index: the index.
@@ -38,6 +42,7 @@ class CompareIndexOperator(BaseOperator):
         with failures_for_airflow():
             connections = TargetConnections.of(self.target)
             target = connections.target
+            context["ti"].xcom_push(key="began_us", value=connections.clock.time_us())
             folder = reports_path(connections.environment.reports) / "rejects" / self.target
             rejects = _StoredRejects(
                 ObjectStorageRejectSink(folder / path_part(str(context["run_id"])) / self.task_id), target.key
@@ -65,3 +70,38 @@ class _StoredRejects:
         """Store some more, durably."""
         self.sink.write(self._parts, b"".join(reject.line(self._key_attributes) for reject in rejects))
         self._parts += 1
+
+
+class CountIndicesOperator(BaseOperator):
+    """Count both indices of a rollback, and refuse where their numbers are too far apart to be of one table.
+
+    More than the previous index's refused documents, ``budgets.max_repairs`` of the other and a hundred that may be
+    on their way is too far. Reads only.
+
+    :param target: name of the target.
+    :param plan: the rollback's plan.
+    :param is_wanted: without it, nothing is counted.
+    """
+
+    template_fields: Sequence[str] = ("plan", "is_wanted")
+
+    def __init__(self, *, target: str, plan: Any, is_wanted: bool | str = True, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.target, self.plan, self.is_wanted = target, plan, is_wanted
+
+    def execute(self, context: Context) -> dict[str, int] | None:  # noqa: ARG002 - Airflow's signature
+        """Return the counts."""
+        if not self.is_wanted:
+            self.log.info("the indices are not counted: the previous one was compared with the table")
+            return None
+        with failures_for_airflow():
+            connections = TargetConnections.of(self.target)
+            plan = RollbackPlan.from_json(self.plan)
+            counts = count_for_rollback(
+                connections.patient,
+                plan,
+                refused=refused_documents(follow_state(connections), plan.to_index),
+                max_repairs=connections.target.budgets.max_repairs,
+            )
+        self.log.info("%s", counts)
+        return counts.to_json()

@@ -5,10 +5,12 @@ from typing import Any
 
 from airflow.sdk import BaseOperator, Context
 
+from dynamo_opensearch.core.follow.caught_up import check_no_gap
 from dynamo_opensearch.core.rebuild.swap import swap
 from dynamo_opensearch.core.rebuild.swap_plan import SwapPlan
 from dynamo_opensearch.operators.failures import failures_for_airflow
 from dynamo_opensearch.operators.hold import keep_hold
+from dynamo_opensearch.wiring.following import follow_state
 from dynamo_opensearch.wiring.rebuilding import note_previous_start, swap_ports
 from dynamo_opensearch.wiring.target_connections import TargetConnections
 
@@ -21,13 +23,16 @@ class SwapAliasOperator(BaseOperator):
     :param target: name of the target.
     :param purpose: of the hold, ``rebuild`` or ``rollback``.
     :param swap_plan: from which index to which.
+    :param compared_us: when the comparison of the new index began (microseconds since 1970): refuse if the stream lost
+        records since. None: it was not compared.
     """
 
-    template_fields: Sequence[str] = ("swap_plan",)
+    template_fields: Sequence[str] = ("swap_plan", "compared_us")
 
-    def __init__(self, *, target: str, purpose: str, swap_plan: Any, **kwargs: Any) -> None:
+    def __init__(self, *, target: str, purpose: str, swap_plan: Any, compared_us: Any = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.target, self.purpose, self.swap_plan = target, purpose, swap_plan
+        self.compared_us = compared_us
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Return the report, also as the asset event's extra."""
@@ -35,6 +40,8 @@ class SwapAliasOperator(BaseOperator):
             connections = TargetConnections.of(self.target)
             keep_hold(connections, context, self.purpose)
             plan = SwapPlan.from_json(self.swap_plan)
+            if self.compared_us is not None:
+                check_no_gap(follow_state(connections), plan.to_index, int(self.compared_us))
             note_previous_start(connections, plan)
             report = swap(plan, swap_ports(connections, plan))
         self.log.info("%s", report)

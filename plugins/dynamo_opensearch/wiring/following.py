@@ -4,6 +4,8 @@ import logging
 from collections.abc import Callable
 from dataclasses import replace
 
+from airflow.providers.common.compat.sdk import AirflowException
+
 from dynamo_opensearch.core.backoff import RetryPolicy
 from dynamo_opensearch.core.clock import SystemClock
 from dynamo_opensearch.core.dynamodb.keyed_reads import KeyedReader
@@ -92,7 +94,7 @@ class FollowedTargets:
             return or_silent
         try:
             return self._needs_following(name)
-        except SyncError as error:
+        except (SyncError, AirflowException) as error:  # a connection may be missing, too
             log.warning("whether target %s must be followed cannot be told now: %s", name, error)
             self._silent_until_s[name] = clock.monotonic_s() + _ASK_AGAIN_AFTER_S
             return or_silent

@@ -3,6 +3,7 @@
 from dynamo_opensearch.core.documents.builder import KeyValues
 from dynamo_opensearch.core.documents.ids import document_id
 from dynamo_opensearch.core.errors import PassingError
+from dynamo_opensearch.core.follow.caught_up import StreamGapError
 from dynamo_opensearch.core.follow.feeds import Feed
 from dynamo_opensearch.core.follow.looks import LiveFeed, Looker
 from dynamo_opensearch.core.follow.settings import FollowPorts, FollowSettings
@@ -46,6 +47,7 @@ class CatchUp:
 
         Raises:
             CatchUpStrayedError: the marker leads elsewhere.
+            StreamGapError: the stream lost records before they were read.
             ServiceUnavailableError, AccessDeniedError, WorkerClockError, StreamMissingError: as the reads and writes.
         """
         looked_at = 0
@@ -57,6 +59,8 @@ class CatchUp:
             if keys:
                 self._look(list(keys.values()))
             looked_at += len(keys)
+        if gaps := self._reader.take_gaps():
+            raise StreamGapError(self._index, tuple(gap.shard for gap in gaps))
         return looked_at
 
     def _look(self, keys: list[KeyValues]) -> None:

@@ -2,7 +2,24 @@
 
 from dataclasses import dataclass
 
+from dynamo_opensearch.core.errors import PermanentError
 from dynamo_opensearch.core.follow.state import FollowState
+
+
+class StreamGapError(PermanentError):
+    """The stream lost records before the follower had read them, after the index was compared with the table."""
+
+    def __init__(self, index: str, shards: tuple[str, ...]) -> None:
+        super().__init__(index, shards)
+        self.index, self.shards = index, shards
+
+    def __str__(self) -> str:
+        return (
+            f"the stream lost records that the follower had not read ({len(self.shards)} gap(s), in "
+            f"{', '.join(sorted(set(self.shards)))}), after {self.index!r} was compared with the table: it may miss "
+            "changes. The alias was not moved. Next: clear the comparison before this task, which finds and mends them, "
+            "and look why the follower was away for so long: a stream keeps 24 hours."
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,3 +49,10 @@ def caught_up(state: FollowState | None, index: str, moment_us: int) -> CatchUpC
         how_far = f"{behind_s:,.1f} s before it" if state.head_us else "not at the head since an index has joined"
         return CatchUpCheck(False, f"the follower of {index!r} has not read up to that moment: {how_far}")
     return CatchUpCheck(True)
+
+
+def check_no_gap(state: FollowState | None, index: str, since_us: int) -> None:
+    """Raises StreamGapError where records were lost since then (microseconds since 1970)."""
+    shards = tuple(gap.shard for gap in state.gaps if gap.at_us >= since_us) if state else ()
+    if shards:
+        raise StreamGapError(index, shards)
