@@ -229,7 +229,7 @@ def test_equal_sides_pass_and_the_comparison_is_handed_on_as_text(
 ) -> None:
     value = compared(monkeypatch, instance, report())
     assert value["is_equal"]
-    assert instance.pushed == {"text": str(report())}
+    assert instance.pushed == {"began_us": connections.clock.time_us(), "text": str(report())}
 
 
 def test_no_comparison_is_made_where_none_is_wanted(connections: FakeConnections, instance: FakeInstance) -> None:

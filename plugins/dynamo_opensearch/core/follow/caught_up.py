@@ -17,8 +17,8 @@ class StreamGapError(PermanentError):
         return (
             f"the stream lost records that the follower had not read ({len(self.shards)} gap(s), in "
             f"{', '.join(sorted(set(self.shards)))}), after {self.index!r} was compared with the table: it may miss "
-            "changes. The alias was not moved. Next: clear the comparison before this task, which finds and mends them, "
-            "and look why the follower was away for so long: a stream keeps 24 hours."
+            "changes. The alias was not moved. Next: clear the comparison before this task: it finds and mends them; "
+            "then see why the follower was away for so long. A stream keeps 24 hours."
         )
 
 
