@@ -87,14 +87,21 @@ def test_each_step_may_be_killed_once(deployment: Deployment) -> None:
     assert "index.blocks.write" not in settings
 
 
+def asked_for_approval(deployment: Deployment, run_id: str) -> str:
+    """Wait until somebody is asked; the path of the question."""
+    wait_for(
+        lambda: deployment.states(run_id, REINDEX).get("approve") == {"awaiting_input"} or None, 240, "the approval"
+    )
+    # An answer within a second makes Airflow 3.3.2 take the task for failed, and ask again; no person is so quick.
+    time.sleep(4)
+    return f"/dags/{REINDEX}/dagRuns/{run_id.replace('+', '%2B')}/taskInstances/approve/-1/hitlDetails"
+
+
 def test_rejected_approval_leaves_the_alias_removes_the_new_index_and_the_run_is_not_green(
     deployment: Deployment,
 ) -> None:
     run_id = deployment.airflow.trigger(REINDEX, {"approval": True})
-    wait_for(
-        lambda: deployment.states(run_id, REINDEX).get("approve") == {"awaiting_input"} or None, 240, "the approval"
-    )
-    details = f"/dags/{REINDEX}/dagRuns/{run_id.replace('+', '%2B')}/taskInstances/approve/-1/hitlDetails"
+    details = asked_for_approval(deployment, run_id)
     body = deployment.airflow.call(details)["body"]
     deployment.airflow.call(details, method="PATCH", body={"chosen_options": ["Reject"], "params_input": {}})
 
@@ -108,10 +115,7 @@ def test_rejected_approval_leaves_the_alias_removes_the_new_index_and_the_run_is
 
 def test_approved_rebuild_swaps(deployment: Deployment) -> None:
     run_id = deployment.airflow.trigger(REINDEX, {"approval": True})
-    wait_for(
-        lambda: deployment.states(run_id, REINDEX).get("approve") == {"awaiting_input"} or None, 240, "the approval"
-    )
-    details = f"/dags/{REINDEX}/dagRuns/{run_id.replace('+', '%2B')}/taskInstances/approve/-1/hitlDetails"
+    details = asked_for_approval(deployment, run_id)
     deployment.airflow.call(details, method="PATCH", body={"chosen_options": ["Approve"], "params_input": {}})
 
     assert deployment.finish(run_id, 240, REINDEX) == "success"
