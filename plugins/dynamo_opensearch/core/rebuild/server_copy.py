@@ -41,6 +41,9 @@ log = logging.getLogger(__name__)
 GC_DELETES = "7d"
 """A delete that the follower brings must be remembered until the copy, whose snapshot is older, is through."""
 
+_LONGER_EACH_TIME = 1.1
+"""So the end of the copy is noticed within a tenth of its time, or ``poll_s``."""
+
 _MOST_STARTS = 5
 _MOST_SENT = 5
 
@@ -215,7 +218,7 @@ class _ServerCopy:
             saved = self._looked(saved)
             self._log_sometimes(view)
             self._ports.clock.sleep(wait_s)
-            wait_s = min(self._settings.poll_s, 2 * wait_s)
+            wait_s = min(self._settings.poll_s, _LONGER_EACH_TIME * wait_s)
 
     def _noted_open(self, view: TaskView, saved: _Saved) -> _Saved:
         if saved.deletes_at_open is not None or not (view.is_open or view.is_completed):

@@ -21,6 +21,7 @@ from dynamo_opensearch.core.opensearch.index_state import read_index
 from dynamo_opensearch.core.opensearch.patient import PatientCluster
 from dynamo_opensearch.core.rebuild.deadline import Deadline
 from dynamo_opensearch.core.rebuild.kept import KeptIndex, load_kept, note_kept, note_leaving
+from dynamo_opensearch.core.rebuild.merge_wait import put_merge_wait_back, short_merge_wait
 from dynamo_opensearch.core.rebuild.swap_plan import SwapPlan
 from dynamo_opensearch.core.rebuild.write_block import (
     Blocked,
@@ -116,16 +117,17 @@ def swap(plan: SwapPlan, ports: SwapPorts) -> SwapReport:
     plan.check_possible(seen)
     put_write_block_back(ports.blocking)  # of a run that was killed; its note is about to be written over
     check_not_blocked(ports.patient, plan.from_index, ports.block_notes)
-    before = ports.catch_up()
-    # What takes long of it; under the block little is left to do.
-    _make_visible(plan, ports.patient, _READY_WITHIN_S, ports.clock)
-    for index in plan.dropped(seen):
-        _note_dropped(index, plan, ports)
-    with _block_of(plan, ports) as blocked:
-        under = blocked.deadline.bound(ports.catch_up, "catching up")
-        left_s = blocked.deadline.left_s("refresh")
-        _make_visible(plan, blocked.deadline.patient(ports.cluster), left_s, ports.clock)
-        dropped = _move_alias(plan, blocked.deadline, ports)
+    with short_merge_wait(ports.patient, plan.to_index):
+        before = ports.catch_up()
+        # What takes long of it; under the block little is left to do.
+        _make_visible(plan, ports.patient, _READY_WITHIN_S, ports.clock)
+        for index in plan.dropped(seen):
+            _note_dropped(index, plan, ports)
+        with _block_of(plan, ports) as blocked:
+            under = blocked.deadline.bound(ports.catch_up, "catching up")
+            left_s = blocked.deadline.left_s("refresh")
+            _make_visible(plan, blocked.deadline.patient(ports.cluster), left_s, ports.clock)
+            dropped = _move_alias(plan, blocked.deadline, ports)
     _note_kept(plan, ports)
     report = SwapReport(
         alias=plan.alias,
@@ -142,6 +144,7 @@ def swap(plan: SwapPlan, ports: SwapPorts) -> SwapReport:
 def _done_before(plan: SwapPlan, seen: TargetAliases, ports: SwapPorts) -> SwapReport:
     """What a try that was killed after the switch may have left undone."""
     put_write_block_back(ports.blocking, plan.run_id)
+    put_merge_wait_back(ports.patient, plan.to_index)
     if plan.from_index in seen.previous:
         _note_kept(plan, ports)
     return SwapReport(alias=plan.alias, from_index=plan.from_index, to_index=plan.to_index, was_done_before=True)
