@@ -10,7 +10,7 @@ from typing import Self
 class Settings:
     """``emulator_items``: from MiniStack and DynamoDB Local, which take long to load. ``large_cycles``: memory.
 
-    For the rebuild: ``copy_rounds`` of its copies, ``follow_changes`` in the follower's stream, ``swaps``.
+    For the rebuild: ``follow_changes`` in the follower's stream, ``swaps``.
     """
 
     items: int = 100_000
@@ -18,7 +18,6 @@ class Settings:
     emulator_items: int = 40_000
     emulator_rounds: int = 3
     large_cycles: int = 10
-    copy_rounds: int = 5
     follow_changes: int = 10_000
     swaps: int = 24
 
@@ -32,7 +31,6 @@ class Settings:
                 emulator_items=10_000,
                 emulator_rounds=1,
                 large_cycles=3,
-                copy_rounds=1,
                 follow_changes=2_000,
                 swaps=4,
             )

@@ -37,7 +37,7 @@ def server_copies(ground: Ground) -> Iterator[Run]:
     ground.say(f"_reindex of {ground.settings.items:,} documents")
     with ground.fresh(FIRST):
         ground.fill(FIRST)
-        for number in range(ground.settings.copy_rounds + 1):
+        for number in range(ground.settings.rounds + 1):
             for slices in SLICES:
                 runs = [_server_copy(ground, one[slices], slices) for one in (BARE, BY_REINDEX)]
                 yield from runs if number else ()
@@ -53,7 +53,7 @@ def table_copies(ground: Ground) -> Iterator[Run]:
     """The recorded table twice in each round: as a backfill does, and as a rebuild, its follower at a silent stream."""
     ground.say("copies from the table")
     with ground.table() as table, replaying(ground.pages) as replay:
-        for number in range(ground.settings.copy_rounds + 1):
+        for number in range(ground.settings.rounds + 1):
             runs = [_own_copy(ground, replay), _copy_into_next(ground, replay, table)]
             yield from runs if number else ()
 
