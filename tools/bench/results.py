@@ -189,6 +189,9 @@ def _versions() -> dict[str, str]:
 
 
 def _version_in(environment: Path, package: str) -> str:
+    """Of a package in another environment, which only `make bench` needs."""
+    if not (environment / "bin" / "python").exists():
+        return "not installed"
     script = f"from importlib.metadata import version; print(version({package!r}))"
     return subprocess.check_output([environment / "bin" / "python", "-c", script], text=True).strip()
 
