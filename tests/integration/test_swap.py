@@ -11,6 +11,7 @@ from dynamo_opensearch.core.opensearch.alias_properties import AliasProperties
 from dynamo_opensearch.core.opensearch.errors import OpenSearchRequestError
 from dynamo_opensearch.core.rebuild.deadline import SwapTooSlowError
 from dynamo_opensearch.core.rebuild.kept import HOUR_US, load_kept
+from dynamo_opensearch.core.rebuild.merge_wait import MERGE_WAIT, SHORT_WAIT
 from dynamo_opensearch.core.rebuild.swap import SwapReport, swap
 from dynamo_opensearch.core.rebuild.swap_plan import AliasRoutingChangedError, SwapLostError
 from dynamo_opensearch.core.rebuild.write_block import (
@@ -35,6 +36,7 @@ def assert_swapped(swapping: SwapRig) -> None:
     assert swapping.aliases() == {swapping.old: {swapping.previous}, swapping.new: {swapping.alias}}
     assert not swapping.is_blocked(swapping.old)
     assert not swapping.is_blocked(swapping.new)
+    assert merge_wait(swapping) is None
     assert swapping.store("swap").load() in (None, {})
 
 
@@ -42,6 +44,13 @@ def assert_not_swapped(swapping: SwapRig) -> None:
     assert swapping.aliases() == {swapping.old: {swapping.alias}, swapping.new: {swapping.next}}
     assert not swapping.is_blocked(swapping.old)
     assert swapping.store("swap").load() in (None, {})
+
+
+def merge_wait(swapping: SwapRig) -> str | None:
+    """How long a refresh of the new index waits for merges, where that was said."""
+    answer = swapping.rig.call(f"{swapping.new}/_settings?flat_settings=true")
+    found: str | None = answer[swapping.new]["settings"].get(MERGE_WAIT)
+    return found
 
 
 @pytest.mark.parametrize("uses_write_block", [True, False])
@@ -225,6 +234,57 @@ def test_two_tries_of_one_swap_at_once_both_find_it_done(swapping: SwapRig) -> N
     swapping.create()
     outcomes = race([lambda: swap(swapping.plan(), swapping.ports())] * 2)
     assert [one.to_index for one in outcomes] == [swapping.new] * 2, outcomes
+    assert_swapped(swapping)
+
+
+# A refresh that writers wait for, waits for no merge
+
+
+def test_no_refresh_waits_for_merges_while_it_is_swapped_to(swapping: SwapRig) -> None:
+    swapping.create()
+    seen: list[str | None] = []
+
+    def catch_up() -> int:
+        seen.append(merge_wait(swapping))
+        return 0
+
+    swap(swapping.plan(), swapping.ports(catch_up=catch_up))
+    assert seen == [SHORT_WAIT] * 2
+    assert_swapped(swapping)
+
+
+def test_an_index_that_says_itself_how_long_it_waits_for_merges_keeps_that(swapping: SwapRig) -> None:
+    swapping.create()
+    swapping.rig.call(f"{swapping.new}/_settings", "PUT", {MERGE_WAIT: "3s"})
+    swap(swapping.plan(), swapping.ports(catch_up=lambda: int(merge_wait(swapping) != "3s")))
+    assert merge_wait(swapping) == "3s"
+    assert swapping.aliases()[swapping.new] == {swapping.alias}
+
+
+def test_a_swap_that_fails_puts_the_wait_for_merges_back(swapping: SwapRig) -> None:
+    swapping.create()
+    swapping.rig.call(f"{swapping.new}/_settings", "PUT", {MERGE_WAIT: SHORT_WAIT})  # of one that was killed
+
+    def catch_up() -> int:
+        raise ServiceUnavailableError("a service", "a call", 1, 1.0, "gone")
+
+    with pytest.raises(ServiceUnavailableError):
+        swap(swapping.plan(), swapping.ports(catch_up=catch_up))
+    assert merge_wait(swapping) is None
+    assert_not_swapped(swapping)
+
+
+def test_a_cluster_that_does_not_know_the_wait_for_merges_is_swapped_all_the_same(swapping: SwapRig) -> None:
+    swapping.create()
+
+    class Unknowing(CutOffCluster):
+        def request(self, method: str, path: str, **more: Any) -> Any:
+            body = more.get("body")
+            if isinstance(body, dict) and MERGE_WAIT in body:
+                raise OpenSearchRequestError(400, f"{method} {path}", "illegal_argument_exception", "unknown setting")
+            return self.cluster.request(method, path, **more)
+
+    swap(swapping.plan(), swapping.ports(Unknowing(swapping.rig.cluster, "", is_carried_out=False)))
     assert_swapped(swapping)
 
 
