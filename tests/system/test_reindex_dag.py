@@ -161,10 +161,17 @@ def test_clean_up_deletes_the_previous_index_when_its_time_is_over_and_the_follo
     )
 
 
+def offered_mappings(deployment: Deployment) -> list[str]:
+    """What the form of the rebuild offers; Airflow has read the DAG since the last file came, or not yet."""
+    offered: list[str] = deployment.airflow.call(f"/dags/{REINDEX}/details")["params"]["mapping"]["schema"]["enum"]
+    return offered
+
+
 def test_documents_that_the_old_mapping_refuses_are_told_before_a_rollback(deployment: Deployment) -> None:
     mapping = deployment.include / "mappings" / "members-free.json"
     text = (deployment.include / "mappings" / "members.json").read_text()
     mapping.write_text(text.replace('"points": {\n        "type": "integer"', '"points": {\n        "type": "keyword"'))
+    wait_for(lambda: "members-free.json" in offered_mappings(deployment) or None, 120, "the form to offer the file")
     rebuild(deployment, mapping="members-free.json")
     odd = members.typed(members.member(1)) | {"points": {"S": "many-4711"}}
     with live_members(deployment, stable=ITEMS) as live:
