@@ -24,7 +24,8 @@ By hand, while the previous index is kept. `sync_follow` must not be paused.
 `compare_first`: described in the form.
 
 ### What it locks
-The target. It takes it from a rebuild that is under way; that one stops at its next step and leaves the alias alone.
+The target. It takes it from a rebuild that is under way; that one's swap is refused,
+since the alias no longer leads to the index that it was planned for.
 
 ### When it fails
 The alias is as it was.

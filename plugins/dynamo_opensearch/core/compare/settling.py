@@ -17,11 +17,6 @@ class Settled:
     look: Look
     is_in_motion: bool
 
-    @property
-    def is_difference(self) -> bool:
-        """Whether both sides stood still, and were not equal."""
-        return not self.is_in_motion
-
 
 class _Watched:
     """One suspect over several looks."""

@@ -66,7 +66,9 @@ class Budgets(BaseModel):
         description="Documents a second of a rebuild's _reindex; read again while it runs. Default: not throttled.",
     )
     keep_previous_h: float = Field(24, gt=0, le=24 * 365, description="Hours that a replaced index is kept.")
-    max_repairs: float = Field(0.01, ge=0, le=1, description="Share of the table that a repair may write unasked.")
+    max_repairs: float = Field(
+        0.01, ge=0, le=1, description="Share of the table that a comparison or repair may mend unasked."
+    )
     tolerance: int = Field(0, ge=0, description="Differences that a reconciliation accepts.")
 
     @field_validator("reindex_slices")
