@@ -8,7 +8,7 @@ from airflow.sdk import BaseOperator, Context
 from dynamo_opensearch.core.rebuild.cleanup import CleanUpPorts, CleanUpSettings, clean_up
 from dynamo_opensearch.operators.failures import failures_for_airflow
 from dynamo_opensearch.operators.hold import AirflowRunStates, target_hold
-from dynamo_opensearch.wiring.following import followable_targets
+from dynamo_opensearch.wiring.followed_targets import followable_targets
 from dynamo_opensearch.wiring.target_connections import TargetConnections
 
 

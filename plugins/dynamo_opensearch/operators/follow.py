@@ -12,7 +12,8 @@ from dynamo_opensearch.core.follow.follower import Follower
 from dynamo_opensearch.operators.object_storage import ObjectStorageRejectSink, reports_path
 from dynamo_opensearch.triggers.follow_needed import FollowNeededTrigger
 from dynamo_opensearch.triggers.stream_activity import StreamActivityTrigger
-from dynamo_opensearch.wiring.following import FollowedTargets, make_follower
+from dynamo_opensearch.wiring.followed_targets import FollowedTargets
+from dynamo_opensearch.wiring.following import make_follower
 from dynamo_opensearch.wiring.target_connections import TargetConnections
 
 ROUND_S = 600.0

@@ -5,7 +5,7 @@ from typing import Any
 
 from dynamo_opensearch.core.clock import SystemClock
 from dynamo_opensearch.triggers.polling import PollingTrigger
-from dynamo_opensearch.wiring.following import FollowedTargets
+from dynamo_opensearch.wiring.followed_targets import FollowedTargets
 
 
 class FollowNeededTrigger(PollingTrigger):

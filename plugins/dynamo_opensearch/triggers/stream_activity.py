@@ -4,7 +4,8 @@ from collections.abc import Callable
 from typing import Any
 
 from dynamo_opensearch.triggers.polling import PollingTrigger
-from dynamo_opensearch.wiring.following import FollowedTargets, is_asked_for, stream_activity
+from dynamo_opensearch.wiring.followed_targets import FollowedTargets
+from dynamo_opensearch.wiring.following import is_asked_for, stream_activity
 from dynamo_opensearch.wiring.target_connections import TargetConnections
 
 
