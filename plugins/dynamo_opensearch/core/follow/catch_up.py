@@ -4,9 +4,9 @@ from dynamo_opensearch.core.documents.builder import KeyValues
 from dynamo_opensearch.core.documents.ids import document_id
 from dynamo_opensearch.core.errors import PassingError
 from dynamo_opensearch.core.follow.caught_up import StreamGapError
-from dynamo_opensearch.core.follow.feeds import Feed
-from dynamo_opensearch.core.follow.looks import LiveFeed, Looker
 from dynamo_opensearch.core.follow.settings import FollowPorts, FollowSettings
+from dynamo_opensearch.core.look.feeds import Feed
+from dynamo_opensearch.core.look.looker import LiveFeed, Looker
 from dynamo_opensearch.core.stream.position import StreamPosition
 from dynamo_opensearch.core.stream.reader import StreamReader
 

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from dynamo_opensearch.core.follow.feeds import Feed
 from dynamo_opensearch.core.follow.state import JoinedIndex
+from dynamo_opensearch.core.look.feeds import Feed
 from dynamo_opensearch.core.stream.position import StreamPosition
 
 

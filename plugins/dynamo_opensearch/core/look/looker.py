@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from dynamo_opensearch.core.documents.builder import DocumentBuilder, KeyValues
 from dynamo_opensearch.core.documents.ids import document_id
 from dynamo_opensearch.core.dynamodb.keyed_reads import BATCH_KEYS, KeyedRead, KeyedReader
-from dynamo_opensearch.core.follow.feeds import Feed
+from dynamo_opensearch.core.look.feeds import Feed
 from dynamo_opensearch.core.offer.destination import AliasLostError
 from dynamo_opensearch.core.offer.pool import parts_of
 from dynamo_opensearch.core.offer.reading import Batch, Reading, document_bytes
