@@ -6,25 +6,25 @@ from contextlib import contextmanager
 import pytest
 
 from dynamo_opensearch.core.documents.builder import KeyValues
-from dynamo_opensearch.core.follow import ledger
+from dynamo_opensearch.core.look import agenda
 from dynamo_opensearch.indexer import indexer
 from dynamo_opensearch.indexer.changes import KeyWork
 
 
 @contextmanager
 def second_look() -> Iterator[None]:
-    """Without the follower's second look: an event is done as soon as one look at its key was acknowledged."""
+    """Without the second look: an event is done as soon as one look at its key was acknowledged."""
 
-    def owe(self: ledger.Ledger, name: str, values: KeyValues, due_us: int) -> None:
-        self._keys.setdefault(name, ledger._Key(values)).events += 1
+    def owe(self: agenda.LookAgenda, name: str, values: KeyValues, due_us: int) -> None:
+        self._keys.setdefault(name, agenda._Key(values)).events += 1
         self._fresh[name] = None
 
-    def is_done(self: ledger.Ledger, event: ledger._Event) -> bool:
-        return event.key is None or event.key not in self._fresh
+    def is_done(self: agenda.LookAgenda, name: str, due_us: int) -> bool:
+        return name not in self._fresh
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ledger.Ledger, "_owe", owe)
-        patch.setattr(ledger.Ledger, "_is_done", is_done)
+        patch.setattr(agenda.LookAgenda, "owe", owe)
+        patch.setattr(agenda.LookAgenda, "is_done", is_done)
         yield
 
 

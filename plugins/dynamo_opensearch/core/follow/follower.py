@@ -6,12 +6,12 @@ from dataclasses import replace
 from dynamo_opensearch.core.follow.backlog import Backlog
 from dynamo_opensearch.core.follow.feeds import plan_feeds
 from dynamo_opensearch.core.follow.membership import Membership, plan_membership
-from dynamo_opensearch.core.follow.reject_log import RejectLog
 from dynamo_opensearch.core.follow.settings import FollowPorts, FollowSettings, FollowStep
 from dynamo_opensearch.core.follow.starts import noted_start
 from dynamo_opensearch.core.follow.state import FollowState, resumed_state
 from dynamo_opensearch.core.look.feeds import Feed, target_indices
 from dynamo_opensearch.core.look.looker import LiveFeed, Looker
+from dynamo_opensearch.core.look.reject_log import RejectLog
 from dynamo_opensearch.core.opensearch.errors import OpenSearchRequestError
 from dynamo_opensearch.core.stream.position import StreamPosition
 

@@ -14,6 +14,7 @@ from dynamo_opensearch.core.offer.reading import Batch, Reading, document_bytes
 from dynamo_opensearch.core.offer.refresher import documents_now
 from dynamo_opensearch.core.offer.rejects import Reject
 from dynamo_opensearch.core.offer.sender import Sender
+from dynamo_opensearch.core.reports import OfferReport
 from dynamo_opensearch.core.stamps import StampRule
 
 _MOST_KEYS = 5 * BATCH_KEYS
@@ -40,10 +41,14 @@ class Look:
 
 @dataclass(slots=True)
 class LookResult:
-    """All looks of a pass, and what was refused for good. ``has_moved``: an alias does not lead where it did."""
+    """All looks of a pass, and what was refused for good. ``has_moved``: an alias does not lead where it did.
+
+    ``offer``: what became of each document in each index.
+    """
 
     looks: list[Look] = field(default_factory=list)
     rejects: list[Reject] = field(default_factory=list)
+    offer: OfferReport = field(default_factory=OfferReport)
     has_moved: bool = False
 
 
@@ -67,6 +72,7 @@ class Looker:
             for part in threads.map(self._look_at, _divided(keys, self._threads)):
                 result.looks += part.looks
                 result.rejects += part.rejects
+                result.offer += part.offer
                 result.has_moved |= part.has_moved
         return result
 
@@ -91,6 +97,7 @@ class Looker:
         for live, batch in zip(self._feeds, batches, strict=True):
             documents, rejects = documents_now(read, live.builder, live.feed.index, stamp_us)
             result.rejects += rejects
+            result.offer += OfferReport(offered=len(rejects), rejected=len(rejects))
             if documents:
                 batch.append(Reading(documents, stamp_us, read.began_s, live.feed.index, ticket))
             sizes.append(sum(map(document_bytes, documents)))
@@ -112,7 +119,9 @@ class Looker:
         except AliasLostError:
             result.has_moved = True
             return {reading.ticket for reading in batch}
-        result.rejects += [reject for one in results for reject in one.rejects]
+        for one in results:
+            result.rejects += one.rejects
+            result.offer += one.report
         strayed = {one.ticket for one in results if one.report.strayed}
         result.has_moved |= bool(strayed)
         return strayed
