@@ -3,9 +3,9 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from dynamo_opensearch.core.aws.errors import CALL_ERRORS, describe, is_passing
 from dynamo_opensearch.core.backoff import Backoff, RetryPolicy
 from dynamo_opensearch.core.clock import Clock
-from dynamo_opensearch.core.dynamodb.errors import CALL_ERRORS, describe, is_passing
 from dynamo_opensearch.core.errors import AccessDeniedError, ServiceUnavailableError
 
 LOOK_BACK_S = 900

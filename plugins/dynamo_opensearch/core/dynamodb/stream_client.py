@@ -5,10 +5,11 @@ from typing import Any, NamedTuple
 
 from botocore.exceptions import ClientError
 
+from dynamo_opensearch.core.aws.errors import describe
 from dynamo_opensearch.core.backoff import RetryPolicy
 from dynamo_opensearch.core.clock import Clock
 from dynamo_opensearch.core.documents.attribute_values import Item
-from dynamo_opensearch.core.dynamodb.errors import describe, permanent_error
+from dynamo_opensearch.core.dynamodb.errors import permanent_error
 from dynamo_opensearch.core.dynamodb.patient_calls import PatientCalls
 from dynamo_opensearch.core.errors import PassingError, PermanentError
 

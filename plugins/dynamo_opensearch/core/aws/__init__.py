@@ -1,0 +1,1 @@
+"""What calls of all AWS services have in common."""
