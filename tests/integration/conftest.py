@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.fault_proxy import FaultProxy, fault_proxy
 from tests.support.rig import Rig
-from tools.local import dynamodb_local, ministack, opensearch
+from tools.local import dynamodb_local, elasticmq, ministack, opensearch
 from tools.local.processes import Server
 
 MakeRig = Callable[..., Rig]
@@ -36,6 +36,19 @@ def dynamodb_local_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 def either_dynamodb(request: pytest.FixtureRequest) -> Server:
     """Each in turn: they err differently."""
     server: Server = request.getfixturevalue(f"{request.param.replace('-', '_')}_server")
+    return server
+
+
+@pytest.fixture(scope="session")
+def elasticmq_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with elasticmq.started(tmp_path_factory.mktemp("elasticmq")) as server:
+        yield server
+
+
+@pytest.fixture(params=["ministack", "elasticmq"])
+def either_sqs(request: pytest.FixtureRequest) -> Server:
+    """Each in turn: they err differently."""
+    server: Server = request.getfixturevalue(f"{request.param}_server")
     return server
 
 
