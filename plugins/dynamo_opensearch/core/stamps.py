@@ -26,6 +26,10 @@ class StampRule:
         """The version for what a read that began then has seen."""
         return read_began_us - round(self.margin_s * 1e6)
 
+    def done_after_us(self, event_us: int) -> int:
+        """After which moment a read must begin to end an event of this ApproximateCreationDateTime (design 2)."""
+        return event_us + round((self.stream_rounding_s + 2 * self.margin_s) * 1e6)
+
 
 class ForeignVersionError(PermanentError):
     """The index holds versions that no stamp of this package can be compared with."""

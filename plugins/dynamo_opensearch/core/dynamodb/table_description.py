@@ -49,7 +49,10 @@ class TableReplacedError(PermanentError):
 
 @dataclass(frozen=True, kw_only=True)
 class TableDescription:
-    """``items_estimated`` and ``size_bytes`` are DynamoDB's own figures, refreshed about every six hours."""
+    """``items_estimated`` and ``size_bytes`` are DynamoDB's own figures, refreshed about every six hours.
+
+    ``key_types``: S, N or B, in the order of ``key``.
+    """
 
     table: str
     table_id: str
@@ -57,6 +60,8 @@ class TableDescription:
     items_estimated: int
     size_bytes: int
     stream_arn: str | None
+    arn: str = ""
+    key_types: tuple[str, ...] = ()
 
 
 def describe_table(client: TableClient) -> TableDescription:
@@ -77,6 +82,8 @@ def describe_table(client: TableClient) -> TableDescription:
         items_estimated=described.get("ItemCount", 0),
         size_bytes=described.get("TableSizeBytes", 0),
         stream_arn=described.get("LatestStreamArn") if _has_stream(described) else None,
+        arn=described.get("TableArn", ""),
+        key_types=_key_types(described),
     )
 
 
@@ -100,6 +107,11 @@ def _identity(described: dict[str, Any]) -> str:
 def _key_attributes(described: dict[str, Any]) -> tuple[str, ...]:
     kinds = {part["KeyType"]: part["AttributeName"] for part in described["KeySchema"]}
     return tuple(kinds[kind] for kind in ("HASH", "RANGE") if kind in kinds)
+
+
+def _key_types(described: dict[str, Any]) -> tuple[str, ...]:
+    types = {one["AttributeName"]: one["AttributeType"] for one in described.get("AttributeDefinitions", ())}
+    return tuple(types.get(attribute, "S") for attribute in _key_attributes(described))
 
 
 def _has_stream(described: dict[str, Any]) -> bool:

@@ -41,7 +41,7 @@ class FollowSettings:
 
     def due_us(self, created_us: int) -> int:
         """After which moment a read must begin to end an event of this time (both in microseconds since 1970)."""
-        return created_us + round((self.stamps.stream_rounding_s + 2 * self.stamps.margin_s) * 1e6)
+        return self.stamps.done_after_us(created_us)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -41,6 +41,7 @@ class LookAgenda:
         self._second: dict[str, int] = {}
         self._queue: list[tuple[int, str]] = []
         self._looked: OrderedDict[str, int] = OrderedDict()
+        self.met = 0
 
     @property
     def fresh(self) -> int:
@@ -56,6 +57,7 @@ class LookAgenda:
         """One more event of a key."""
         key = self._keys.get(name)
         if key is None:
+            self.met += name not in self._looked
             key = self._keys[name] = _Key(values, looked_us=self._looked.get(name, 0))
         key.events += 1
         if key.looked_us > due_us:
