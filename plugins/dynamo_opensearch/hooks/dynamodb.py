@@ -26,7 +26,7 @@ class LiteralCredentialsError(PermanentError):
 
 
 class DynamoDbTableHook(AwsBaseHook):
-    """boto3 clients for tables and streams of one connection.
+    """boto3 clients of one connection, for a table and what stands around it.
 
     botocore's own retries are off: the core is the one layer that retries. Nothing is connected in the constructor.
     """
@@ -71,6 +71,22 @@ class DynamoDbTableHook(AwsBaseHook):
             LiteralCredentialsError: as ``table_client``.
         """
         return self._checked_client("cloudwatch")
+
+    def sqs_client(self) -> Any:
+        """A client of SQS, where the indexer's dead letters wait.
+
+        Raises:
+            LiteralCredentialsError: as ``table_client``.
+        """
+        return self._checked_client("sqs")
+
+    def s3_client(self) -> Any:
+        """A client of S3, where dead letters lie that come with their payload.
+
+        Raises:
+            LiteralCredentialsError: as ``table_client``.
+        """
+        return self._checked_client("s3")
 
     def _checked_client(self, service: str) -> Any:
         quiet_client_logs()

@@ -3,7 +3,9 @@
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
+    FlexibleChecksumError,
     HTTPClientError,
+    IncompleteReadError,
     NoCredentialsError,
     PartialCredentialsError,
 )
@@ -50,6 +52,14 @@ _DENIED = frozenset(
         "UnrecognizedClientException",
     }
 )
+_CUT_OFF = (
+    EndpointUnreachableError,
+    HTTPClientError,
+    FlexibleChecksumError,
+    IncompleteReadError,
+    JSONDecodeError,
+    ResponseParserError,
+)
 
 
 def is_throttling(error: Exception) -> bool:
@@ -64,7 +74,7 @@ def is_passing(error: Exception) -> bool:
         return error_code(error) in _THROTTLING | _PASSING or status == 429 or status >= 500
     if isinstance(error, NoCredentialsError | PartialCredentialsError):
         return False
-    return isinstance(error, EndpointUnreachableError | HTTPClientError | JSONDecodeError | ResponseParserError)
+    return isinstance(error, _CUT_OFF)
 
 
 def denial(error: Exception) -> str | None:
