@@ -118,9 +118,9 @@ def test_an_object_that_s3_keeps_to_itself_is_told_with_the_code_and_no_more(
     s3: Any, bucket: str, dynamodb_proxy: FaultProxy, code: str
 ) -> None:
     dynamodb_proxy.on("shardId", refused(400, code))
-    with pytest.raises(StoredObjectRefusedError, match=code) as refused:
+    with pytest.raises(StoredObjectRefusedError, match=code) as raised:
         objects(s3).fetch(StoredObject(bucket=bucket, key=KEY))
-    assert "secret" not in str(refused.value)
+    assert "secret" not in str(raised.value)
 
 
 def test_an_s3_that_is_slow_for_too_long_ends_the_patience(s3: Any, bucket: str, dynamodb_proxy: FaultProxy) -> None:
