@@ -1,6 +1,6 @@
 """Looking at dead letters without touching anything: received, understood, given back."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from dynamo_opensearch.core.clock import Clock
@@ -49,7 +49,7 @@ class Peek:
         """What was found so far. All of it is left; ``kinds`` that would be parked stand under the reasons."""
         return self._report
 
-    def keys(self) -> Iterator[list[KeyValues]]:
+    def groups(self) -> Iterator[list[KeyValues]]:
         """Groups of keys that the messages name, each key once.
 
         Raises:
@@ -64,6 +64,12 @@ class Peek:
                 note_dry_receives(self._ports.dry_receives, self._ports.clock)
             self._ports.source.release(list(self._held.values()))
 
+    def through(self) -> ReplayReport:
+        """Go through all messages; the report. Raises as ``groups``."""
+        for _ in self.groups():
+            continue
+        return self.report
+
     def _pass(self) -> list[KeyValues]:
         new, _ = self._intake.receive(min(_MESSAGES_PER_PASS, MOST_HELD - len(self._held)), _POLL_S)
         self._held |= {message.id: message for message in new}
@@ -75,13 +81,6 @@ class Peek:
         self._seen.update(fresh)
         self._report += ReplayReport(keys=len(fresh))
         return list(fresh.values())
-
-
-def look_through(peek: Peek, on_keys: Callable[[list[KeyValues]], None] = lambda _keys: None) -> ReplayReport:
-    """Go through all messages; the report."""
-    for keys in peek.keys():
-        on_keys(keys)
-    return peek.report
 
 
 def _seen(understood: Understood) -> ReplayReport:

@@ -28,6 +28,9 @@ class DeadLetterSettings(BaseModel):
         None, description="ObjectStoragePath for parked messages, such as s3://aws_default@b/p."
     )
     max_receives: int = Field(10, ge=1, le=1_000, description="Receives after which a message is parked.")
+    consumers: int = Field(
+        1, ge=1, le=64, description="Replaying tasks at once. Each looks at an item once, so 1 reads least."
+    )
 
 
 class IndexerSettings(BaseModel):
