@@ -31,6 +31,15 @@ class DeadLetterSettings(BaseModel):
     consumers: int = Field(
         1, ge=1, le=64, description="Replaying tasks at once. Each looks at an item once, so 1 reads least."
     )
+    replay_at: int | None = Field(
+        None, ge=1, description="Messages from which on a replay starts by itself; default: by hand only."
+    )
+    alarm_messages: int | None = Field(
+        None, ge=1, description="Waiting messages from which on DeadLettersPresentSensor calls the notifiers."
+    )
+    alarm_age_s: float | None = Field(
+        None, gt=0, description="Age of the oldest message, in seconds, from which on it calls them."
+    )
 
 
 class IndexerSettings(BaseModel):
