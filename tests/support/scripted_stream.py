@@ -32,15 +32,26 @@ class ScriptedShard:
     is_listed: bool = True
     empty_pages: int = 0
 
+    @property
+    def numbers(self) -> list[str]:
+        return [record["dynamodb"]["SequenceNumber"] for record in self.records]
+
 
 class ScriptedStream:
-    """What a StreamClient takes for boto3's client. ``rounding_s``: how coarse record times are."""
+    """What a StreamClient takes for boto3's client. ``rounding_s``: how coarse record times are.
+
+    An iterator AT a record that is trimmed is refused, as documented
+    (https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_streams_GetShardIterator.html); AT a number
+    that never was, too, as MiniStack does. ``is_lenient``: as DynamoDB Local does, which gives one for any number, at
+    the next record, and says what is trimmed only when records are asked for.
+    """
 
     meta = Meta()
 
     def __init__(self, clock: FakeClock, rounding_s: float = 1.0, page_records: int = 1000) -> None:
         self.clock, self.rounding_s, self.page_records = clock, rounding_s, page_records
         self.shards: dict[str, ScriptedShard] = {}
+        self.is_lenient = False
         self.calls: list[tuple[str, dict[str, Any]]] = []
         self.failures: dict[str, list[str]] = {}
         self.before_records: Callable[[], object] = lambda: None
@@ -101,12 +112,21 @@ class ScriptedStream:
         shard = self._shard(name, "GetShardIterator")
         if asked["ShardIteratorType"] == "TRIM_HORIZON":
             return self._dated({"ShardIterator": self._iterator(name, shard.trimmed)})
+        number = asked["SequenceNumber"]
+        if asked["ShardIteratorType"] == "AT_SEQUENCE_NUMBER":
+            return self._dated({"ShardIterator": self._iterator(name, self._place_of(shard, number))})
         assert asked["ShardIteratorType"] == "AFTER_SEQUENCE_NUMBER"
-        numbers = [record["dynamodb"]["SequenceNumber"] for record in shard.records]
-        place = numbers.index(asked["SequenceNumber"]) + 1
+        place = shard.numbers.index(number) + 1
         if place <= shard.trimmed:
             raise error("TrimmedDataAccessException", "GetShardIterator")
         return self._dated({"ShardIterator": self._iterator(name, place)})
+
+    def _place_of(self, shard: ScriptedShard, number: str) -> int:
+        if self.is_lenient:
+            return sum(int(one) < int(number) for one in shard.numbers)
+        if number not in shard.numbers[shard.trimmed :]:
+            raise error("TrimmedDataAccessException", "GetShardIterator")
+        return shard.numbers.index(number)
 
     def get_records(self, **asked: Any) -> dict[str, Any]:
         self._begin("get_records", asked)

@@ -151,15 +151,22 @@ class StreamClient:
             ShardMissingError: it has no such shard any more.
             AccessDeniedError, DynamoDbRequestError, ServiceUnavailableError, WorkerClockError: it cannot be read.
         """
-        place = (
-            {"ShardIteratorType": "TRIM_HORIZON"}
-            if after is None
-            else {"ShardIteratorType": "AFTER_SEQUENCE_NUMBER", "SequenceNumber": after}
-        )
-        answer = self._calls.call(
-            "GetShardIterator", self._client.get_shard_iterator, StreamArn=self.stream_arn, ShardId=shard, **place
-        )
-        return answer.content.get("ShardIterator")
+        if after is None:
+            return self._iterator(shard, ShardIteratorType="TRIM_HORIZON")
+        return self._iterator(shard, ShardIteratorType="AFTER_SEQUENCE_NUMBER", SequenceNumber=after)
+
+    def iterator_at(self, shard: str, sequence_number: str) -> str | None:
+        """An iterator whose first record is the one with this number.
+
+        What a number that the shard never had leads to is not documented; the local servers differ.
+
+        Raises:
+            RecordsTrimmedError: the stream has trimmed it; a server may say so only when records are asked for.
+            ShardMissingError: it has no such shard any more.
+            DynamoDbRequestError: the number has no form that DynamoDB takes.
+            AccessDeniedError, ServiceUnavailableError, WorkerClockError: it cannot be read.
+        """
+        return self._iterator(shard, ShardIteratorType="AT_SEQUENCE_NUMBER", SequenceNumber=sequence_number)
 
     def records(self, iterator: str, limit: int = MOST_RECORDS) -> RecordsPage:
         """One page. An empty one with a next iterator is not the end.
@@ -173,6 +180,12 @@ class StreamClient:
         records = [_record(one) for one in answer.content["Records"]]
         is_full = len(records) >= limit or answer.body_bytes >= _FULL_PAGE_BYTES
         return RecordsPage(records, answer.content.get("NextShardIterator"), answer.began_us, is_full)
+
+    def _iterator(self, shard: str, **place: str) -> str | None:
+        answer = self._calls.call(
+            "GetShardIterator", self._client.get_shard_iterator, StreamArn=self.stream_arn, ShardId=shard, **place
+        )
+        return answer.content.get("ShardIterator")
 
     def _permanent(self, error: Exception, action: str) -> Exception:
         code = describe(error) if isinstance(error, ClientError) else ""
