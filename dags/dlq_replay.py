@@ -29,11 +29,6 @@ a scratch index with that mapping; the run fails and says what it would refuse. 
 ### What it locks
 Nothing. The messages that it works on are invisible to others, for two minutes longer than it lives at most.
 
-### What it cannot replay
-is moved to the parking place, whole, with the reason; the log of `report` lists it. What the stream no longer has
-(24 h) and what was received too often goes from there when a reconciliation of all content, with repair, has passed.
-What is not understood stays: mend it, and start this DAG with source `parked`, or delete it there.
-
 ### When it fails
 No message is lost: what is not done is in the queue again at once, or after two minutes when a task was killed.
 - **plan**: the message says what does not fit: queue, table or alias.
@@ -41,6 +36,9 @@ No message is lost: what is not done is in the queue again at once, or after two
 - **look**: the new mapping refuses items; the message says how many and why. Nothing was changed.
 - **report**: documents were refused for good. They are in the reject files; mend the cause, then start this DAG with
   source `rejects`.
+- What cannot be replayed is moved to the parking place, whole, with the reason; the log of `report` lists it. What the
+  stream no longer has (24 h) and what was received too often goes from there when a reconciliation of all content,
+  with repair, has passed. What is not understood stays: mend it, and start this DAG with source `parked`, or delete it.
 
 ### How to undo it
 What was indexed is what the table holds; there is nothing to take back.
@@ -55,7 +53,11 @@ PARAMETERS = {
     ),
     "dry_run": Param(False, type="boolean", description="Only say what would be found; give all messages back."),
     "max_messages": Param(
-        None, type=["null", "integer"], minimum=1, description="Messages to replay at most. Empty: all."
+        None,
+        type=["null", "integer"],
+        minimum=1,
+        maximum=100_000_000,
+        description="Messages to replay at most. Empty: all.",
     ),
     "into_mapping": Param(
         None,
@@ -66,6 +68,7 @@ PARAMETERS = {
 }
 
 ONLY_LOOKS = "{{ params.dry_run or params.into_mapping is not none }}"
+DOES_THE_WORK = "{{ 'look' if params.dry_run or params.into_mapping is not none else 'report' }}"
 
 
 def dlq_replay_dag(target: Target) -> DAG:
@@ -101,9 +104,9 @@ def dlq_replay_dag(target: Target) -> DAG:
         report = ReportReplayOperator(
             task_id="report", target=name, reports=replay.output, outlets=[index_asset(target)]
         )
-        confirm = ConfirmResultOperator(
-            task_id="confirm", needs=["report"], is_wanted=f"{{{{ not ({ONLY_LOOKS[3:-3]}) }}}}"
-        ).as_teardown(on_failure_fail_dagrun=True)
+        confirm = ConfirmResultOperator(task_id="confirm", needs=[DOES_THE_WORK]).as_teardown(
+            on_failure_fail_dagrun=True
+        )
         plan >> look >> confirm
         replay >> report >> confirm
     return dag

@@ -19,6 +19,7 @@ from airflow.sdk import DAG
 from airflow.sdk.exceptions import ParamValidationError
 
 ROOT = Path(__file__).resolve().parents[2]
+KINDS = ("backfill", "dlq_replay", "reindex", "rollback_index")
 OF_ALL_TARGETS = {"sync_follow", "sync_index_cleanup"}
 WAITS_FOR_A_PERSON = {"approve"}
 HEADINGS = [
@@ -50,6 +51,7 @@ def test_all_files_are_imported_without_an_error(bag: DagBag) -> None:
 def test_the_dags_are_those_that_others_rely_on_and_the_hidden_sample_has_none(bag: DagBag) -> None:
     assert set(bag.dags) == {
         "members_backfill",
+        "members_dlq_replay",
         "members_reindex",
         "members_rollback_index",
         "sync_follow",
@@ -239,7 +241,7 @@ def test_a_broken_file_costs_only_its_own_dags_and_every_mistake_is_listed(inclu
     broken = broken.replace("key: [memberId]", "key: []").replace("indexer_writes: versioned", "indexer_writes: maybe")
     (include / "targets" / "third.yaml").write_text(broken + "colour: blue\n")
     bag = DagBag(str(ROOT / "dags"))
-    assert set(bag.dags) == {"first_backfill", "first_reindex", "first_rollback_index", *OF_ALL_TARGETS}
+    assert set(bag.dags) == {f"first_{kind}" for kind in KINDS} | OF_ALL_TARGETS
     ((file, error),) = bag.import_errors.items()
     assert Path(file).name == "target_errors.py"
     text = str(error)
@@ -261,7 +263,7 @@ def test_a_missing_include_folder_is_one_import_error_that_says_what_to_set(
 def test_fifty_targets_are_read_in_under_five_seconds(include: Path) -> None:
     names = [f"target_{number:02}" for number in range(50)]
     write_targets(include, *names)
-    for kind in ("backfill", "reindex", "rollback_index"):
+    for kind in KINDS:
         began = time.monotonic()
         dags = list(every_dag(ROOT / "dags" / f"{kind}.py"))
         seconds = time.monotonic() - began

@@ -1,6 +1,5 @@
 """Members that are written, indexed and read all the time, beside a running Airflow."""
 
-import json
 import os
 import time
 from collections.abc import Iterator
@@ -22,11 +21,12 @@ from tools.local.event_source_mapping import EventSourceMapping, Lag, MappingSet
 from tools.local.ministack import REGION
 
 QUEUE = "members-indexer-dlq"
-REINDEX, ROLLBACK, FOLLOW, CLEAN_UP = (
+REINDEX, ROLLBACK, FOLLOW, CLEAN_UP, REPLAY = (
     "members_reindex",
     "members_rollback_index",
     "sync_follow",
     "sync_index_cleanup",
+    "members_dlq_replay",
 )
 
 
@@ -44,7 +44,7 @@ class LiveMembers:
     """Dead letters, so far."""
 
     def settle(self) -> None:
-        """No more writes; the indexer works off the stream, and the dead letters are replayed."""
+        """No more writes; the indexer works off the stream, and its dead letters are replayed."""
         self.traffic.stop()
         self.mapping.wait_until_caught_up(180)
         self.replayed += self.replay_dead_letters()
@@ -68,39 +68,17 @@ class LiveMembers:
         http.call(path, method="PUT", body=body)
 
     def replay_dead_letters(self) -> int:
-        """Write the newest image of every key in the queue to the index, as a person would do by hand.
-
-        With a version above any stamp so far, since nothing writes any more. Returns the messages.
-        """
-        keys: set[str] = set()
-        messages = 0
-        streams = oracle.client(self.deployment.aws.url, "dynamodbstreams")
-        while batch := self.sqs.receive_message(QueueUrl=self.queue_url, MaxNumberOfMessages=10).get("Messages"):
-            for message in batch:
-                keys |= _keys_of(json.loads(message["Body"])["DDBStreamBatchInfo"], streams)
-                self.sqs.delete_message(QueueUrl=self.queue_url, ReceiptHandle=message["ReceiptHandle"])
-                messages += 1
-        for index in self.living_indices():
-            for key in keys:
-                self._put_as_the_table_has_it(index, key)
-        return messages
+        """Let the package replay what is in the queue; the messages that are done."""
+        run_id = self.deployment.airflow.trigger(REPLAY, {})
+        assert wait_for_end(self.deployment, run_id, REPLAY) == "success"
+        report = self.deployment.returned(run_id, "report", dag_id=REPLAY)
+        assert report["received"] == report["replayed"]
+        return int(report["replayed"])
 
     def living_indices(self) -> list[str]:
         """Behind the alias, and kept."""
         found = self.deployment.search_call("/_cat/aliases/members-live*?format=json")
         return sorted({one["index"] for one in found})
-
-    def _put_as_the_table_has_it(self, index: str, key: str) -> None:
-        item = self.deployment.dynamodb.get_item(
-            TableName=members.TABLE, Key={members.HASH_KEY: {"S": key}}, ConsistentRead=True
-        ).get("Item")
-        path = f"/{index}/_doc/{key}"
-        if item is None:
-            if self.deployment.search_call(f"/{index}/_count", "POST", {"query": {"ids": {"values": [key]}}})["count"]:
-                self.deployment.search_call(path, "DELETE")
-            return
-        document = {name: _json(value) for name, value in oracle.plain_item(item).items()}
-        self.deployment.search_call(path, "PUT", document)
 
     def differences(self, index: str) -> list[str]:
         """Every way in which index and table are not equal, key by key and document by document, by the oracle."""
@@ -117,38 +95,6 @@ class LiveMembers:
         assert self.reader.errors == []
         assert self.reader.vanished == []
         assert min(self.reader.searches, self.reader.gets) > 100
-
-
-def _json(value: Any) -> Any:
-    """Numbers as JSON has them."""
-    if isinstance(value, dict):
-        return {name: _json(member) for name, member in value.items()}
-    if isinstance(value, list):
-        return sorted((_json(member) for member in value), key=str)
-    if hasattr(value, "as_tuple"):
-        return int(value) if value == value.to_integral_value() else float(value)
-    return value
-
-
-def _keys_of(batch: dict[str, Any], streams: Any) -> set[str]:
-    """The members in a range of the stream, both ends included."""
-    token = streams.get_shard_iterator(
-        StreamArn=batch["streamArn"],
-        ShardId=batch["shardId"],
-        ShardIteratorType="AT_SEQUENCE_NUMBER",
-        SequenceNumber=batch["startSequenceNumber"],
-    )["ShardIterator"]
-    keys: set[str] = set()
-    while True:
-        answer = streams.get_records(ShardIterator=token, Limit=max(1, min(1000, int(batch["batchSize"]))))
-        token = answer["NextShardIterator"]
-        for record in answer["Records"]:
-            number = int(record["dynamodb"]["SequenceNumber"])
-            if number > int(batch["endSequenceNumber"]):
-                return keys
-            keys.add(record["dynamodb"]["Keys"][members.HASH_KEY]["S"])
-            if number == int(batch["endSequenceNumber"]):
-                return keys
 
 
 @contextmanager
@@ -215,8 +161,8 @@ def live_members(
 
 
 def unpause_all(deployment: Deployment) -> None:
-    """The DAGs of a rebuild, ready to run."""
-    for dag_id in (REINDEX, ROLLBACK, FOLLOW, CLEAN_UP):
+    """The DAGs that a rebuild under traffic needs, ready to run."""
+    for dag_id in (REINDEX, ROLLBACK, FOLLOW, CLEAN_UP, REPLAY):
         deployment.airflow.wait_for_dag(dag_id)
         deployment.airflow.unpause(dag_id)
 

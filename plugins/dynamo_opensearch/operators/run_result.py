@@ -19,7 +19,7 @@ class ConfirmResultOperator(BaseOperator):
     :param is_wanted: skip without it, as in a dry run.
     """
 
-    template_fields: Sequence[str] = ("is_wanted",)
+    template_fields: Sequence[str] = ("needs", "is_wanted")
 
     def __init__(self, *, needs: Sequence[str], is_wanted: bool | str = True, **kwargs: Any) -> None:
         super().__init__(**kwargs)
