@@ -1,17 +1,12 @@
 """How far behind a table's indexer is, as CloudWatch knows it."""
 
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from dynamo_opensearch.core.aws.errors import CALL_ERRORS, describe, is_passing
-from dynamo_opensearch.core.backoff import Backoff, RetryPolicy
+from dynamo_opensearch.core.aws.metrics import Metric, highest_values
+from dynamo_opensearch.core.backoff import RetryPolicy
 from dynamo_opensearch.core.clock import Clock
-from dynamo_opensearch.core.errors import AccessDeniedError, ServiceUnavailableError
 
 LOOK_BACK_S = 900
-_PERIOD_S = 60
-_SERVICE = "CloudWatch"
-_ACTION = "cloudwatch:GetMetricStatistics"
 
 
 def iterator_age_s(
@@ -31,38 +26,18 @@ def iterator_age_s(
     if function is None:
         return None
     now_s = clock.time_us() / 1e6
-    points = _points(cloudwatch, function, alias, now_s, Backoff(retry, clock))
+    metric = Metric(
+        namespace="AWS/Lambda", name="IteratorAge", dimensions=_dimensions(function, alias), resource=function
+    )
+    points = highest_values(cloudwatch, metric, LOOK_BACK_S, clock, retry)
     if not points:
         return None
-    newest_s: float = max(point["Timestamp"].timestamp() for point in points)
-    highest_s = max(float(point["Maximum"]) for point in points) / 1e3
+    newest_s = max(point.at_s for point in points)
+    highest_s = max(point.value for point in points) / 1e3
     return max(0.0, now_s - newest_s) + highest_s
 
 
-def _points(cloudwatch: Any, function: str, alias: str | None, now_s: float, backoff: Backoff) -> list[dict[str, Any]]:
-    now = datetime.fromtimestamp(now_s, UTC)
-    while True:
-        try:
-            answer = cloudwatch.get_metric_statistics(
-                Namespace="AWS/Lambda",
-                MetricName="IteratorAge",
-                Dimensions=_dimensions(function, alias),
-                StartTime=now - timedelta(seconds=LOOK_BACK_S),
-                EndTime=now,
-                Period=_PERIOD_S,
-                Statistics=["Maximum"],
-            )
-            return list(answer.get("Datapoints", []))
-        except CALL_ERRORS as error:
-            if not is_passing(error):
-                raise AccessDeniedError(_SERVICE, _ACTION, function, describe(error)) from error
-            if not backoff.wait():
-                raise ServiceUnavailableError(
-                    _SERVICE, _ACTION, backoff.attempts, backoff.waited_s, describe(error)
-                ) from error
-
-
-def _dimensions(function: str, alias: str | None) -> list[dict[str, str]]:
+def _dimensions(function: str, alias: str | None) -> tuple[tuple[str, str], ...]:
     """Of an alias, ``Resource`` is ``function:alias``."""
-    named = [{"Name": "FunctionName", "Value": function}]
-    return named if alias is None else [*named, {"Name": "Resource", "Value": f"{function}:{alias}"}]
+    named = (("FunctionName", function),)
+    return named if alias is None else (*named, ("Resource", f"{function}:{alias}"))
