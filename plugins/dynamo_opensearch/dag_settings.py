@@ -7,11 +7,11 @@ from importlib import import_module
 from typing import Any
 
 import pendulum
-from airflow.sdk import DAG, Asset
+from airflow.sdk import DAG, Asset, AssetWatcher
 
 from dynamo_opensearch.core.errors import SyncError
 from dynamo_opensearch.core.targets.airflow_settings import AirflowSettings, Notifier
-from dynamo_opensearch.core.targets.include_folder import include_folder
+from dynamo_opensearch.core.targets.include_folder import environment_name, include_folder
 from dynamo_opensearch.core.targets.loading import load_targets
 from dynamo_opensearch.core.targets.model import Target
 
@@ -39,7 +39,7 @@ def dag_arguments(target: Target, *, runs_by_hand_only: bool) -> dict[str, Any]:
         "render_template_as_native_obj": True,
         "tags": ["dynamo-opensearch", target.name, *settings.tags],
         "default_args": task_arguments(settings),
-        "on_failure_callback": [_notifier(one) for one in settings.notifiers] or None,
+        "on_failure_callback": [make_notifier(one) for one in settings.notifiers] or None,
     }
     if runs_by_hand_only and _takes("allowed_run_types"):
         arguments["allowed_run_types"] = list(_known_run_types(_BY_HAND))
@@ -95,6 +95,30 @@ def index_asset(target: Target) -> Asset:
     return Asset(name=target.alias, uri=f"opensearch://{target.alias}")
 
 
+def dead_letters_asset(target: Target) -> Asset | None:
+    """The asset that changes each time that the target's dead-letter queue has filled to ``replay_at``.
+
+    A DAG that is scheduled on it starts then, while it is not paused. None where the target's file does not want it.
+    """
+    environment = target.environments.get(environment_name())
+    settings = environment.dead_letters if environment else None
+    if settings is None or settings.replay_at is None:
+        return None
+    # Brings in the servers' clients, which a DAG file without it does not need.
+    from dynamo_opensearch.triggers.dead_letters_watch import DeadLettersFillingTrigger
+
+    trigger = DeadLettersFillingTrigger(target.name, settings.queue, settings.replay_at)
+    name = f"{target.name}_dead_letters"
+    return Asset(name=name, uri=f"dead-letters://{target.name}", watchers=[AssetWatcher(name=name, trigger=trigger)])
+
+
+def make_notifier(settings: Notifier) -> Callable[..., Any]:
+    """One of Airflow's notifiers, to be called with a context; it may be called once, for it renders itself."""
+    module, _, name = settings.notifier.rpartition(".")
+    made: Callable[..., Any] = getattr(import_module(module), name)(**settings.arguments)
+    return made
+
+
 def _takes(argument: str) -> bool:
     return argument in inspect.signature(DAG.__init__).parameters
 
@@ -105,12 +129,6 @@ def _known_run_types(names: Iterable[str]) -> Iterable[Any]:
         import_module("airflow.sdk").__dict__.get("DagRunType") or import_module("airflow.utils.types").DagRunType
     )
     return (run_type(name) for name in names if name in {one.value for one in run_type})
-
-
-def _notifier(settings: Notifier) -> Callable[..., Any]:
-    module, _, name = settings.notifier.rpartition(".")
-    made: Callable[..., Any] = getattr(import_module(module), name)(**settings.arguments)
-    return made
 
 
 def _deadline(settings: AirflowSettings) -> Any:

@@ -1,10 +1,13 @@
 """The dead letters of a target, wired to its servers."""
 
+from dynamo_opensearch.core.dead_letters.figures import DeadLetterFigures
 from dynamo_opensearch.core.dead_letters.messages import Depth
+from dynamo_opensearch.core.dead_letters.oldest_age import oldest_age_s
 from dynamo_opensearch.core.dead_letters.queue import DeadLetterQueue
 from dynamo_opensearch.core.errors import PermanentError
 from dynamo_opensearch.core.targets.environment import DeadLetterSettings
 from dynamo_opensearch.core.targets.include_folder import environment_name
+from dynamo_opensearch.hooks.dynamodb import LiteralCredentialsError
 from dynamo_opensearch.wiring.target_connections import TargetConnections
 
 
@@ -34,15 +37,14 @@ def dead_letter_settings(connections: TargetConnections) -> DeadLetterSettings:
     return settings
 
 
-def dead_letter_queue(connections: TargetConnections) -> DeadLetterQueue:
-    """The queue that the indexer fails into. To be closed.
+def dead_letter_queue(connections: TargetConnections, queue: str | None = None) -> DeadLetterQueue:
+    """The queue that the indexer fails into, or another one by its name or URL. To be closed.
 
     Raises:
         NoDeadLetterQueueError: the target names none.
     """
-    settings = dead_letter_settings(connections)
-    client = connections.dynamodb.sqs_client()
-    return DeadLetterQueue(client, settings.queue, connections.clock, connections.retry)
+    name = queue or dead_letter_settings(connections).queue
+    return DeadLetterQueue(connections.dynamodb.sqs_client(), name, connections.clock, connections.retry)
 
 
 def dead_letter_depth(connections: TargetConnections) -> Depth:
@@ -54,3 +56,19 @@ def dead_letter_depth(connections: TargetConnections) -> Depth:
     """
     with dead_letter_queue(connections) as queue:
         return queue.depth()
+
+
+def dead_letter_figures(connections: TargetConnections, depth: Depth) -> DeadLetterFigures:
+    """A depth, and how old the oldest message is.
+
+    Raises:
+        NoDeadLetterQueueError: the target names no queue.
+    """
+    queue = dead_letter_settings(connections).queue
+    try:
+        cloudwatch = connections.dynamodb.cloudwatch_client()
+    except LiteralCredentialsError:  # local servers without a CloudWatch: the queue's client was had
+        age_s = None
+    else:
+        age_s = oldest_age_s(cloudwatch, queue, connections.clock, connections.retry)
+    return DeadLetterFigures(messages=depth.visible, in_flight=depth.in_flight, oldest_age_s=age_s)
