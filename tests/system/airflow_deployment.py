@@ -73,6 +73,7 @@ class Deployment:
         if members.TABLE in self.dynamodb.list_tables()["TableNames"]:
             self.dynamodb.delete_table(TableName=members.TABLE)
         members.create_table(self.dynamodb)
+        connections.aws_client("sqs", self.aws.url).create_queue(QueueName=members.DEAD_LETTER_QUEUE)
         members.load(self.dynamodb, members.TABLE, items)
 
 

@@ -21,6 +21,7 @@ from tools.local.event_source_mapping import EventSourceMapping, Lag, MappingSet
 from tools.local.ministack import REGION
 
 QUEUE = "members-indexer-dlq"
+TWICE_AND_SPLIT = RetrySettings(maximum_retries=2, bisects=True)
 REINDEX, ROLLBACK, FOLLOW, CLEAN_UP, REPLAY = (
     "members_reindex",
     "members_rollback_index",
@@ -98,7 +99,14 @@ class LiveMembers:
 
 
 @contextmanager
-def indexed(deployment: Deployment, *, lag_s: Lag = 0.0, fails: FailingShare | None = None) -> Iterator[Any]:
+def indexed(
+    deployment: Deployment,
+    *,
+    lag_s: Lag = 0.0,
+    fails: FailingShare | None = None,
+    batch_size: int = 200,
+    retries: RetrySettings = TWICE_AND_SPLIT,
+) -> Iterator[Any]:
     """The reference indexer behind a local event source mapping; yields it, the SQS client and the queue's address."""
     sqs = oracle.client(deployment.aws.url, "sqs")
     queue_url = sqs.create_queue(QueueName=QUEUE)["QueueUrl"]
@@ -122,9 +130,7 @@ def indexed(deployment: Deployment, *, lag_s: Lag = 0.0, fails: FailingShare | N
             return made.index(event, context.get_remaining_time_in_millis() / 1000).response()
 
         arn = deployment.dynamodb.describe_table(TableName=members.TABLE)["Table"]["LatestStreamArn"]
-        settings = MappingSettings(
-            batch_size=200, retries=RetrySettings(maximum_retries=2, bisects=True), lag_s=lag_s, fails=fails
-        )
+        settings = MappingSettings(batch_size=batch_size, retries=retries, lag_s=lag_s, fails=fails)
         mapping = stack.enter_context(
             EventSourceMapping(
                 oracle.client(deployment.aws.url, "dynamodbstreams"),

@@ -16,9 +16,11 @@ from tests.system.airflow_deployment import Deployment, deployed, wait_for
 from tests.system.live_members import QUEUE, REINDEX, REPLAY, indexed, live_members, unpause_all, wait_for_end
 from tests.system.rebuilds import behind
 from tools.local import members
+from tools.local.esm_batches import RetrySettings
 from tools.local.esm_faults import FailingShare
 
 ITEMS = 2_000
+AT_ONCE = RetrySettings(maximum_retries=0)
 GARBAGE = ("this is no JSON", '{"greeting": "hello"}', json.dumps([1, 2, 3]), "x" * 250_000)
 
 
@@ -72,7 +74,7 @@ def queues(deployment: Deployment) -> Queues:
 
 def break_the_indexer(deployment: Deployment, changed: int, deleted: int = 100) -> int:
     """Change and delete members while the indexer fails on everything; the dead-lettered records."""
-    with indexed(deployment, fails=FailingShare(rate=1.0)) as (mapping, _, _):
+    with indexed(deployment, fails=FailingShare(rate=1.0), batch_size=10, retries=AT_ONCE) as (mapping, _, _):
         changes = [members.typed(members.member(number)) | {"status": {"S": "changed"}} for number in range(changed)]
         for start in range(0, changed, 25):
             members.put_batch(deployment.dynamodb, members.TABLE, changes[start : start + 25])
@@ -195,7 +197,7 @@ def test_garbage_is_parked_whole_the_rest_is_replayed_and_what_is_mended_leaves_
 def test_what_an_index_refuses_is_replayed_from_the_reject_files_once_it_is_corrected(deployment: Deployment) -> None:
     queue = queues(deployment)
     key = {members.HASH_KEY: {"S": members.member_id(5)}}
-    with indexed(deployment, fails=FailingShare(rate=1.0)) as (mapping, _, _):
+    with indexed(deployment, fails=FailingShare(rate=1.0), retries=AT_ONCE) as (mapping, _, _):
         odd = members.typed(members.member(5)) | {"points": {"S": "many-4711"}}
         deployment.dynamodb.put_item(TableName=members.TABLE, Item=odd)
         mapping.wait_until_caught_up(60)

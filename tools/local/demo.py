@@ -68,6 +68,7 @@ def servers() -> Iterator[Stack]:
     began = time.monotonic()
     with running_together([aws, search, scheduler]):
         console.print(f"  all three are up after {time.monotonic() - began:.0f} s")
+        aws_client("sqs", aws.url).create_queue(QueueName=members.DEAD_LETTER_QUEUE)
         yield Stack(
             dynamodb=aws_client("dynamodb", aws.url),
             search_url=search.url,

@@ -24,6 +24,8 @@ TypedItem = dict[str, dict[str, Any]]
 """DynamoDB's typed JSON, as boto3's client takes it."""
 
 TABLE = "members"
+DEAD_LETTER_QUEUE = "members-indexer-dlq"
+"""Named in include/targets/members.yaml."""
 HASH_KEY = "memberId"
 NAMESPACE = uuid.UUID("6f4b8c0e-0f5e-4f0a-9d43-6b1f3f6f2b6a")
 FIRST_DAY = date(2015, 1, 1)

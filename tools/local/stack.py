@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from tools.local import airflow, ministack, opensearch, paths, ports
-from tools.local.connections import ACCESS_KEY, SECRET_KEY, connections
+from tools.local import airflow, members, ministack, opensearch, paths, ports
+from tools.local.connections import ACCESS_KEY, SECRET_KEY, aws_client, connections
 from tools.local.lifetime import ended_in_order, only_one
 from tools.local.processes import Launch, ServerError, running_together
 
@@ -55,6 +55,7 @@ def main() -> int:
     with ended_in_order(), only_one(FOLDER), running_together([aws, search]), written(variables):
         migrate = (sys.executable, "-m", "airflow", "db", "migrate")
         subprocess.run(migrate, env=variables, check=True, stdout=subprocess.DEVNULL)
+        aws_client("sqs", aws.url).create_queue(QueueName=members.DEAD_LETTER_QUEUE)
         print(f"OpenSearch {search.url}\nMiniStack  {aws.url}\n\nIn another shell: . {ENVIRONMENT_FILE}")
         print("Ctrl-C stops them.", flush=True)
         while True:

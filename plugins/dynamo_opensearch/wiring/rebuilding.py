@@ -1,6 +1,6 @@
 """The ports of a rebuild and a rollback, wired to a target's servers."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
 
 from dynamo_opensearch.core.dynamodb.iterator_age import iterator_age_s
 from dynamo_opensearch.core.dynamodb.pacing import ReadUnitPacer
@@ -15,8 +15,13 @@ from dynamo_opensearch.core.rebuild.samples import SampleSource, TableSamples
 from dynamo_opensearch.core.rebuild.swap import SwapPorts
 from dynamo_opensearch.core.rebuild.swap_plan import SwapPlan
 from dynamo_opensearch.core.stream.position import StreamPosition
+from dynamo_opensearch.wiring.dead_letters import dead_letter_queue
 from dynamo_opensearch.wiring.following import follow_ports, follow_settings, follow_state, stream_arn
+from dynamo_opensearch.wiring.replaying import samples_of
 from dynamo_opensearch.wiring.target_connections import TargetConnections
+
+MOST_DEAD_LETTERS = 500
+"""Messages whose items a new mapping is tried on; a dry replay with `into_mapping` tries all."""
 
 
 def rebuild_plan_ports(
@@ -48,16 +53,18 @@ def indexer_age_s(connections: TargetConnections) -> float | None:
     )
 
 
-def _samples(connections: TargetConnections, table: TableDescription) -> Iterable[SampleSource]:
+def _samples(connections: TargetConnections, table: TableDescription) -> Iterator[SampleSource]:
+    """Items of the table; and those that dead letters are about, where the target names a queue."""
     rules, budgets = connections.target.documents, connections.target.budgets
-    return [
-        TableSamples(
-            table=connections.table,
-            pacer=ReadUnitPacer(budgets.read_units_per_s, connections.clock),
-            items_estimated=table.items_estimated,
-            scan_arguments={} if rules.filter is None else rules.filter.scan_arguments(),
-        )
-    ]
+    yield TableSamples(
+        table=connections.table,
+        pacer=ReadUnitPacer(budgets.read_units_per_s, connections.clock),
+        items_estimated=table.items_estimated,
+        scan_arguments={} if rules.filter is None else rules.filter.scan_arguments(),
+    )
+    if connections.environment.dead_letters is not None:
+        with dead_letter_queue(connections) as queue:
+            yield from samples_of(connections, queue, MOST_DEAD_LETTERS)
 
 
 def swap_ports(connections: TargetConnections, plan: SwapPlan) -> SwapPorts:

@@ -1,6 +1,6 @@
 """A replay of dead letters, wired to a target's servers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from typing import cast
 
@@ -26,6 +26,7 @@ from dynamo_opensearch.core.offer.sender import Sender
 from dynamo_opensearch.core.opensearch.alias import index_behind
 from dynamo_opensearch.core.opensearch.index_state import read_index
 from dynamo_opensearch.core.rebuild.mapping_check import CheckPorts, MappingCheck, check_new_mapping
+from dynamo_opensearch.core.rebuild.samples import SampleSource
 from dynamo_opensearch.core.state.store import StateStore
 from dynamo_opensearch.wiring.following import stream_client
 from dynamo_opensearch.wiring.target_connections import TargetConnections
@@ -96,6 +97,13 @@ def check_mapping_on_dead_letters(connections: TargetConnections, file: str, pee
     samples = dead_letter_samples(peek, keyed_reader(connections))
     ports = CheckPorts(cluster=patient, clock=connections.clock)
     return check_new_mapping(target, connections.mapping(file), current, connections.builder, samples, ports)
+
+
+def samples_of(connections: TargetConnections, queue: MessageSource, most: int) -> Iterator[SampleSource]:
+    """The items that up to ``most`` messages are about; all messages are given back in the end."""
+    intake = IntakeSettings(began_us=connections.clock.time_us(), most=most, others_s=0.0)
+    peek = Peek(intake, peek_ports(connections, queue, understand_messages(connections)))
+    return dead_letter_samples(peek, keyed_reader(connections))
 
 
 def keyed_reader(connections: TargetConnections) -> KeyedReader:

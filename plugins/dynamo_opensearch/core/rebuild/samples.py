@@ -17,7 +17,7 @@ _MOST_SEGMENTS = 100_000
 
 
 class SampleSource(Protocol):
-    """Items as the table's stream or scan gives them, in typed JSON. The next sources are the dead letters."""
+    """Items as the table's stream or scan gives them, in typed JSON."""
 
     @property
     def name(self) -> str:
