@@ -52,23 +52,23 @@ class Intake:
         self._known.update(one.id for one in new)
         self.again += len(received) - len(new)
         self.newer += sum(not self._is_old(one) for one in new)
-        self._note(received)
+        self._note(received, len(new))
         return new, repeated
 
     def _is_old(self, message: Message) -> bool:
         return message.sent_us is None or message.sent_us <= self._settings.began_us
 
-    def _note(self, received: list[Message]) -> None:
+    def _note(self, received: list[Message], new: int) -> None:
         if any(map(self._is_old, received)):
             self._quiet_polls, self._heard_s = 0, self._clock.monotonic_s()
         else:
             self._quiet_polls += 1
         is_full = self._settings.most is not None and len(self._known) >= self._settings.most
         enough = _NEW_POLLS if received else _EMPTY_POLLS
-        self.is_exhausted = is_full or (self._quiet_polls >= enough and not self._may_come_back())
+        self.is_exhausted = is_full or (self._quiet_polls >= enough and not self._may_come_back(new))
 
-    def _may_come_back(self) -> bool:
-        """Whether somebody else holds messages, and may yet be found to be dead."""
+    def _may_come_back(self, new: int) -> bool:
+        """Whether somebody else holds messages, and may yet be found to be dead. ``new``: ours since this very poll."""
         if self._clock.monotonic_s() - self._heard_s >= self._settings.others_s:
             return False
-        return self._source.depth().in_flight > self._held()
+        return self._source.depth().in_flight > self._held() + new
