@@ -71,7 +71,8 @@ class ReplayReport:
 
     def to_json(self) -> dict[str, Any]:
         """For XCom and the state index; ``waiting`` is for readers."""
-        return {**asdict(self), "waiting": self.waiting}
+        samples = [{**asdict(one), "ids": list(one.ids)} for one in self.samples]
+        return {**asdict(self), "samples": samples, "waiting": self.waiting}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
