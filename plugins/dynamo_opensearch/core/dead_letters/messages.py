@@ -18,7 +18,10 @@ class NotUnderstoodError(PermanentError):
         self.reason = reason
 
     def __str__(self) -> str:
-        return f"the message is not understood: {self.reason}"
+        return (
+            f"the message is not understood: {self.reason}. Look for it in the parking place: correct its body there and "
+            "start this DAG with source `parked`, or delete it."
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,8 @@ from dynamo_opensearch.core.dead_letters.messages import (
     StoredObject,
 )
 from dynamo_opensearch.core.dead_letters.parking import Kind
-from dynamo_opensearch.core.dead_letters.ranges import RangeReader
+from dynamo_opensearch.core.dead_letters.ranges import NOT_NUMBERS, RangeReader
+from dynamo_opensearch.core.dead_letters.shard_sweep import REFUSED
 from dynamo_opensearch.core.dead_letters.stored_objects import StoredObjectMissingError
 from dynamo_opensearch.core.stamps import StampRule
 
@@ -65,7 +66,8 @@ class Understanding:
                 part = next(found)
                 events += part.events
                 if part.lost is not None:
-                    problem = Problem(kind="lost by the stream", reason=part.lost)
+                    kind: Kind = "not understood" if part.lost in (NOT_NUMBERS, REFUSED) else "lost by the stream"
+                    problem = Problem(kind=kind, reason=part.lost)
             timed = tuple(self._timed(events, message))
             understood.append(Understood(message=message, shape=contents.shape, events=timed, problem=problem))
         return understood
