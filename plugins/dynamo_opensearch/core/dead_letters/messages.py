@@ -19,8 +19,8 @@ class NotUnderstoodError(PermanentError):
 
     def __str__(self) -> str:
         return (
-            f"the message is not understood: {self.reason}. Look for it in the parking place: correct its body there and "
-            "start this DAG with source `parked`, or delete it."
+            f"the message is not understood: {self.reason}. Look for it in the parking place: correct its body there "
+            "and start this DAG with source `parked`, or delete it."
         )
 
 
