@@ -9,15 +9,19 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import boto3
 import pytest
+from botocore.config import Config
 
 from dynamo_opensearch.core.aws.sqs_errors import QueueMissingError
 from dynamo_opensearch.core.clock import SystemClock
 from dynamo_opensearch.core.dead_letters.messages import Depth
 from dynamo_opensearch.core.dead_letters.queue import DeadLetterQueue
-from tests.support import oracle
+from dynamo_opensearch.core.errors import AccessDeniedError
+from tests.support import faults, oracle
 from tests.support.fakes import quick_retry
-from tools.local import paths
+from tests.support.fault_proxy import FaultProxy
+from tools.local import ministack, paths
 from tools.local.processes import Server
 
 
@@ -275,3 +279,78 @@ def test_a_queue_that_is_not_there_is_told_with_its_region(ground: Ground) -> No
     ground.other.delete_queue(QueueUrl=ground.other.create_queue(QueueName="gone")["QueueUrl"])
     with pytest.raises(QueueMissingError):
         ground.open(ground.url.replace(ground.name, "gone")).receive(1, 1.0)
+
+
+def client_without_retries(url: str) -> Any:
+    """As the hook makes it: the core retries, botocore does not."""
+    return boto3.client(
+        "sqs",
+        endpoint_url=url,
+        region_name=ministack.REGION,
+        aws_access_key_id="local",
+        aws_secret_access_key="local",
+        config=Config(retries={"total_max_attempts": 1}),
+    )
+
+
+@pytest.fixture
+def faulty(ministack_server: Server, dynamodb_proxy: FaultProxy) -> Iterator[Ground]:
+    """MiniStack through the proxy; ``other`` goes past it."""
+    name = f"dlq-{uuid.uuid4().hex[:8]}"
+    other, client = oracle.client(ministack_server.url, "sqs"), client_without_retries(dynamodb_proxy.url)
+    url = other.create_queue(QueueName=name)["QueueUrl"]
+    made = Ground(ministack_server, name, other, url, WatchedClient(client))
+    yield made
+    for queue in made.opened:
+        queue.close()
+    other.close()
+    client.close()
+
+
+def test_an_answer_with_messages_that_is_lost_costs_their_visibility_and_no_message(
+    faulty: Ground, dynamodb_proxy: FaultProxy
+) -> None:
+    bodies = faulty.send(10)
+    dynamodb_proxy.on("ReceiveMessage", faults.reset_in_mid_answer())
+    found = faulty.open(visibility_s=2).receive(100, 5.0)
+    assert {message.body for message in found} == bodies
+    assert {message.receives for message in found} == {2}
+
+
+def test_a_delete_whose_answer_is_lost_is_asked_again(faulty: Ground, dynamodb_proxy: FaultProxy) -> None:
+    """MiniStack refuses the receipt of what is gone; then nobody is told that it was deleted."""
+    faulty.send(3)
+    queue = faulty.open()
+    messages = queue.receive(3, 5.0)
+    dynamodb_proxy.on("DeleteMessageBatch", faults.reset_in_mid_answer())
+    assert queue.delete(messages) == []
+    assert dynamodb_proxy.count("DeleteMessageBatch") == 2
+    assert faulty.depth() == (0, 0)
+
+
+def test_a_service_that_is_away_for_a_moment_keeps_no_message_from_being_held(
+    faulty: Ground, dynamodb_proxy: FaultProxy
+) -> None:
+    faulty.send(5)
+    queue = faulty.open(visibility_s=3)
+    messages = queue.receive(5, 5.0)
+    dynamodb_proxy.on("ChangeMessageVisibilityBatch", faults.reset_before_forwarding(), times=3)
+    time.sleep(5.0)
+    assert dynamodb_proxy.count("ChangeMessageVisibilityBatch") > 3
+    assert faulty.received_by_others() == []
+    assert queue.delete(messages) == messages
+
+
+def test_a_refusal_while_messages_are_held_is_raised_where_they_are_worked_on(
+    faulty: Ground, dynamodb_proxy: FaultProxy
+) -> None:
+    faulty.send(2)
+    queue = faulty.open(visibility_s=2)
+    messages = queue.receive(2, 5.0)
+    denied = faults.aws_error("AccessDeniedException", "User: arn:aws:iam::1:user/x may not", prefix="com.amazon#")
+    dynamodb_proxy.on("ChangeMessageVisibilityBatch", denied)
+    time.sleep(1.5)
+    with pytest.raises(AccessDeniedError, match="sqs:ChangeMessageVisibility on"):
+        queue.delete(messages)
+    queue.close()
+    assert len(faulty.received_by_others()) == 2

@@ -1,6 +1,8 @@
 """Dead letters that lie in S3: read whole, or refused with the reason."""
 
+import base64
 import uuid
+import zlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -19,7 +21,7 @@ from dynamo_opensearch.core.errors import AccessDeniedError, ServiceUnavailableE
 from dynamo_opensearch.hooks.dynamodb import DynamoDbTableHook
 from tests.support import faults, oracle
 from tests.support.fakes import quick_retry
-from tests.support.fault_proxy import Fault, FaultProxy
+from tests.support.fault_proxy import Answer, Exchange, Fault, FaultProxy
 from tools.local import connections, ministack
 from tools.local.processes import Server
 
@@ -98,6 +100,18 @@ def test_an_object_that_is_cut_off_in_the_middle_is_read_again(
     s3: Any, bucket: str, dynamodb_proxy: FaultProxy
 ) -> None:
     dynamodb_proxy.on("shardId", faults.reset_in_mid_answer())
+    assert objects(s3).fetch(StoredObject(bucket=bucket, key=KEY)) == BODY
+    assert dynamodb_proxy.count("shardId") == 2
+
+
+def test_an_object_that_was_damaged_on_its_way_is_read_again(s3: Any, bucket: str, dynamodb_proxy: FaultProxy) -> None:
+    def damaged(exchange: Exchange) -> None:
+        answer = exchange.forward()
+        checksum = base64.b64encode(zlib.crc32(answer.body).to_bytes(4, "big")).decode()
+        headers = {**answer.headers, "x-amz-checksum-crc32": checksum}
+        exchange.reply(Answer(answer.status, headers, b"!" + answer.body[1:]))
+
+    dynamodb_proxy.on("shardId", damaged)
     assert objects(s3).fetch(StoredObject(bucket=bucket, key=KEY)) == BODY
     assert dynamodb_proxy.count("shardId") == 2
 
