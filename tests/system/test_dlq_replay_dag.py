@@ -5,23 +5,28 @@ import os
 import signal
 import time
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.support import oracle
 from tests.support.live_traffic import lags_up_to
 from tests.system.airflow_deployment import Deployment, deployed, wait_for
-from tests.system.live_members import QUEUE, REINDEX, REPLAY, indexed, live_members, unpause_all, wait_for_end
+from tests.system.dead_letters import (
+    AT_ONCE,
+    GARBAGE,
+    Queue,
+    break_the_indexer,
+    differences,
+    parked_messages,
+    replay,
+    reported,
+)
+from tests.system.live_members import REINDEX, REPLAY, indexed, live_members, unpause_all, wait_for_end
 from tests.system.rebuilds import behind
 from tools.local import members
-from tools.local.esm_batches import RetrySettings
 from tools.local.esm_faults import FailingShare
 
 ITEMS = 2_000
-AT_ONCE = RetrySettings(maximum_retries=0)
-GARBAGE = ("this is no JSON", '{"greeting": "hello"}', json.dumps([1, 2, 3]), "x" * 250_000)
 
 
 @pytest.fixture(scope="module")
@@ -33,81 +38,13 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]
 
 @pytest.fixture(autouse=True)
 def filled(deployment: Deployment) -> None:
-    queues(deployment).empty()
+    Queue(deployment).empty()
     deployment.forget_everything(ITEMS)
     assert deployment.finish(deployment.start()) == "success"
 
 
-class Queues:
-    """The indexer's dead letters, by boto3."""
-
-    def __init__(self, deployment: Deployment) -> None:
-        self.sqs = oracle.client(deployment.aws.url, "sqs")
-        self.url = self.sqs.create_queue(QueueName=QUEUE)["QueueUrl"]
-
-    def depth(self) -> tuple[int, int]:
-        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-        found = self.sqs.get_queue_attributes(QueueUrl=self.url, AttributeNames=names)["Attributes"]
-        return int(found[names[0]]), int(found[names[1]])
-
-    def bodies(self) -> list[str]:
-        """Of all messages, which are visible again afterwards."""
-        found: dict[str, tuple[str, str]] = {}
-        while received := self.sqs.receive_message(QueueUrl=self.url, MaxNumberOfMessages=10, VisibilityTimeout=60).get(
-            "Messages"
-        ):
-            found |= {one["MessageId"]: (one["Body"], one["ReceiptHandle"]) for one in received}
-        for _, handle in found.values():
-            self.sqs.change_message_visibility(QueueUrl=self.url, ReceiptHandle=handle, VisibilityTimeout=0)
-        return sorted(body for body, _ in found.values())
-
-    def send(self, body: str) -> None:
-        self.sqs.send_message(QueueUrl=self.url, MessageBody=body)
-
-    def empty(self) -> None:
-        self.sqs.purge_queue(QueueUrl=self.url)
-
-
-def queues(deployment: Deployment) -> Queues:
-    return Queues(deployment)
-
-
-def break_the_indexer(deployment: Deployment, changed: int, deleted: int = 100) -> int:
-    """Change and delete members while the indexer fails on everything; the dead-lettered records."""
-    with indexed(deployment, fails=FailingShare(rate=1.0), batch_size=10, retries=AT_ONCE) as (mapping, _, _):
-        changes = [members.typed(members.member(number)) | {"status": {"S": "changed"}} for number in range(changed)]
-        for start in range(0, changed, 25):
-            members.put_batch(deployment.dynamodb, members.TABLE, changes[start : start + 25])
-        for number in range(ITEMS - deleted, ITEMS):
-            key = {members.HASH_KEY: {"S": members.member_id(number)}}
-            deployment.dynamodb.delete_item(TableName=members.TABLE, Key=key)
-        mapping.wait_until_caught_up(180)
-        return int(mapping.counts.dead_lettered)
-
-
-def differences(deployment: Deployment, index: str = "members-v1") -> list[str]:
-    wanted = oracle.expected(deployment.dynamodb, members.TABLE, lambda item: str(item[members.HASH_KEY]))
-    return oracle.differences(wanted, oracle.documents(deployment.search.url, index))
-
-
-def replay(deployment: Deployment, **conf: object) -> str:
-    run_id = deployment.airflow.trigger(REPLAY, conf)
-    assert wait_for_end(deployment, run_id, REPLAY) == "success"
-    return run_id
-
-
-def reported(deployment: Deployment, run_id: str, task_id: str = "report") -> dict[str, Any]:
-    report: dict[str, Any] = deployment.returned(run_id, task_id, dag_id=REPLAY)
-    return report
-
-
-def parked_files(deployment: Deployment) -> list[dict[str, Any]]:
-    folder = deployment.airflow_home / "reports" / "parked" / "members"
-    return [json.loads(path.read_text()) for path in sorted(Path(folder).glob("*.json"))]
-
-
 def test_a_replay_whose_task_is_killed_empties_the_queue_and_both_sides_are_equal(deployment: Deployment) -> None:
-    queue = queues(deployment)
+    queue = Queue(deployment)
     records = break_the_indexer(deployment, 1_000)
     behind_before = len(differences(deployment))
     messages = len(queue.bodies())
@@ -134,7 +71,7 @@ def test_a_replay_whose_task_is_killed_empties_the_queue_and_both_sides_are_equa
 
 
 def test_a_dry_run_and_a_trial_of_another_mapping_leave_everything_as_it_was(deployment: Deployment) -> None:
-    queue = queues(deployment)
+    queue = Queue(deployment)
     break_the_indexer(deployment, 200)
     queue.send(GARBAGE[0])
     bodies, documents = queue.bodies(), oracle.documents(deployment.search.url, "members-v1")
@@ -165,14 +102,14 @@ def test_a_dry_run_and_a_trial_of_another_mapping_leave_everything_as_it_was(dep
     assert "changed" not in log
     assert queue.bodies() == bodies
     assert oracle.documents(deployment.search.url, "members-v1") == documents
-    assert parked_files(deployment) == []
+    assert parked_messages(deployment) == []
     assert set(deployment.search_call("/members-*?expand_wildcards=all")) == {"members-v1"}
 
 
 def test_garbage_is_parked_whole_the_rest_is_replayed_and_what_is_mended_leaves_the_parking_place(
     deployment: Deployment,
 ) -> None:
-    queue = queues(deployment)
+    queue = Queue(deployment)
     break_the_indexer(deployment, 100)
     for body in GARBAGE:
         queue.send(body)
@@ -181,7 +118,7 @@ def test_garbage_is_parked_whole_the_rest_is_replayed_and_what_is_mended_leaves_
 
     assert queue.depth() == (0, 0)
     assert differences(deployment) == []
-    parked = parked_files(deployment)
+    parked = parked_messages(deployment)
     assert sorted(one["message"]["body"] for one in parked) == sorted(GARBAGE)
     assert reported(deployment, run_id)["kinds"] == {"not understood": 4}
     assert "4 messages are parked" in deployment.log(run_id, "report", REPLAY)
@@ -191,11 +128,11 @@ def test_garbage_is_parked_whole_the_rest_is_replayed_and_what_is_mended_leaves_
         path.write_text(json.dumps(mended))
     again = replay(deployment, source="parked")
     assert reported(deployment, again)["replayed"] == 4
-    assert parked_files(deployment) == []
+    assert parked_messages(deployment) == []
 
 
 def test_what_an_index_refuses_is_replayed_from_the_reject_files_once_it_is_corrected(deployment: Deployment) -> None:
-    queue = queues(deployment)
+    queue = Queue(deployment)
     key = {members.HASH_KEY: {"S": members.member_id(5)}}
     with indexed(deployment, fails=FailingShare(rate=1.0), retries=AT_ONCE) as (mapping, _, _):
         odd = members.typed(members.member(5)) | {"points": {"S": "many-4711"}}
