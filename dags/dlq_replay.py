@@ -3,7 +3,13 @@
 from airflow.sdk import DAG, Param, XComArg
 
 from dynamo_opensearch.core.targets.model import Target
-from dynamo_opensearch.dag_settings import dag_arguments, enabled_targets, index_asset, mapping_files
+from dynamo_opensearch.dag_settings import (
+    dag_arguments,
+    dead_letters_asset,
+    enabled_targets,
+    index_asset,
+    mapping_files,
+)
 from dynamo_opensearch.operators.replay import (
     LookAtDeadLettersOperator,
     PlanReplayOperator,
@@ -73,13 +79,14 @@ DOES_THE_WORK = "{{ 'look' if params.dry_run or params.into_mapping is not none 
 
 def dlq_replay_dag(target: Target) -> DAG:
     """Plan → replay, mapped over consumers → report; or plan → look."""
-    name = target.name
+    name, filling = target.name, dead_letters_asset(target)
+    arguments = dag_arguments(target, runs_by_hand_only=True)
     with DAG(
         dag_id=f"{name}_dlq_replay",
         description=f"Bring into {target.alias} what its indexer failed on",
         doc_md=DOC.format(alias=target.alias, table=target.table),
         params=PARAMETERS,
-        **dag_arguments(target, runs_by_hand_only=True),
+        **(arguments if filling is None else {**arguments, "schedule": [filling]}),
     ) as dag:
         plan = PlanReplayOperator(
             task_id="plan",

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import boto3.session
 import opensearchpy
@@ -308,3 +308,15 @@ def test_the_core_is_imported_where_there_is_no_airflow() -> None:
     )
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) > 40
+
+
+def test_a_replay_starts_on_a_filling_queue_where_the_target_file_says_so(include: Path) -> None:
+    write_targets(include, "first", "second")
+    path = include / "targets" / "second.yaml"
+    text = path.read_text().replace("queue: members-indexer-dlq", "queue: members-indexer-dlq\n      replay_at: 100")
+    path.write_text(text)
+    bag = DagBag(str(ROOT / "dags"))
+    assert bag.import_errors == {}
+    assert not bag.dags["first_dlq_replay"].schedule
+    (asset,) = cast("list[Any]", bag.dags["second_dlq_replay"].schedule)
+    assert [watcher.trigger.replay_at for watcher in asset.watchers] == [100]
