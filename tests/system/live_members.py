@@ -47,7 +47,7 @@ class LiveMembers:
     def settle(self) -> None:
         """No more writes; the indexer works off the stream, and its dead letters are replayed."""
         self.traffic.stop()
-        self.mapping.wait_until_caught_up(180)
+        self.mapping.wait_until_caught_up(900)
         self.replayed += self.replay_dead_letters()
 
     def wait_until_followed(self, timeout_s: float = 240.0) -> None:
