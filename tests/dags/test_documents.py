@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from dynamo_opensearch.core.documents.field_rules import FieldRules
 from dynamo_opensearch.core.documents.item_filter import FilterCondition
 from dynamo_opensearch.core.targets.airflow_settings import AirflowSettings
-from dynamo_opensearch.core.targets.environment import Environment
+from dynamo_opensearch.core.targets.environment import DeadLetterSettings, Environment
 from dynamo_opensearch.core.targets.model import Budgets, Target
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -39,8 +39,9 @@ def rows(heading: str) -> dict[str, str]:
         ("`budgets`", Budgets),
         ("`airflow`", AirflowSettings),
         ("`environments`", Environment),
+        ("`dead_letters`", DeadLetterSettings),
     ],
-    ids=["target", "documents", "budgets", "airflow", "environments"],
+    ids=["target", "documents", "budgets", "airflow", "environments", "dead_letters"],
 )
 def test_every_field_of_a_target_file_is_described_and_no_other(heading: str, model: type[BaseModel]) -> None:
     sections = {"documents", "budgets", "airflow", "environments"}

@@ -1,6 +1,8 @@
 """A queue full of dead letters beside a running Airflow, and what becomes of it, by boto3 and the oracle."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from tests.support import oracle
@@ -72,9 +74,22 @@ class Queue:
         self.sqs.purge_queue(QueueUrl=self.url)
 
 
+@contextmanager
+def broken_indexer(deployment: Deployment, batch_size: int = 10) -> Iterator[Any]:
+    """An event source mapping whose function fails on everything from now on; yields it."""
+    with indexed(
+        deployment,
+        fails=FailingShare(rate=1.0),
+        batch_size=batch_size,
+        retries=AT_ONCE,
+        starting_position="LATEST",
+    ) as (mapping, _, _):
+        yield mapping
+
+
 def break_the_indexer(deployment: Deployment, changed: int, deleted: int = 100, batch_size: int = 10) -> int:
     """Change members, and delete the last ones, while the indexer fails on everything; the dead-lettered records."""
-    with indexed(deployment, fails=FailingShare(rate=1.0), batch_size=batch_size, retries=AT_ONCE) as (mapping, _, _):
+    with broken_indexer(deployment, batch_size) as mapping:
         changes = [members.typed(members.member(number)) | {"status": {"S": "changed"}} for number in range(changed)]
         for start in range(0, changed, 25):
             members.put_batch(deployment.dynamodb, members.TABLE, changes[start : start + 25])

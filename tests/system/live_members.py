@@ -17,6 +17,7 @@ from tools.local import http, members
 from tools.local.esm_batches import RetrySettings
 from tools.local.esm_dead_letters import SqsDestination
 from tools.local.esm_faults import FailingShare
+from tools.local.esm_shard import StartingPosition
 from tools.local.event_source_mapping import EventSourceMapping, Lag, MappingSettings
 from tools.local.ministack import REGION
 
@@ -106,6 +107,7 @@ def indexed(
     fails: FailingShare | None = None,
     batch_size: int = 200,
     retries: RetrySettings = TWICE_AND_SPLIT,
+    starting_position: StartingPosition = "TRIM_HORIZON",
 ) -> Iterator[Any]:
     """The reference indexer behind a local event source mapping; yields it, the SQS client and the queue's address."""
     sqs = oracle.client(deployment.aws.url, "sqs")
@@ -130,7 +132,9 @@ def indexed(
             return made.index(event, context.get_remaining_time_in_millis() / 1000).response()
 
         arn = deployment.dynamodb.describe_table(TableName=members.TABLE)["Table"]["LatestStreamArn"]
-        settings = MappingSettings(batch_size=batch_size, retries=retries, lag_s=lag_s, fails=fails)
+        settings = MappingSettings(
+            batch_size=batch_size, starting_position=starting_position, retries=retries, lag_s=lag_s, fails=fails
+        )
         mapping = stack.enter_context(
             EventSourceMapping(
                 oracle.client(deployment.aws.url, "dynamodbstreams"),

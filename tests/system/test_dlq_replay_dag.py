@@ -12,16 +12,16 @@ from tests.support import oracle
 from tests.support.live_traffic import lags_up_to
 from tests.system.airflow_deployment import Deployment, deployed, wait_for
 from tests.system.dead_letters import (
-    AT_ONCE,
     GARBAGE,
     Queue,
     break_the_indexer,
+    broken_indexer,
     differences,
     parked_messages,
     replay,
     reported,
 )
-from tests.system.live_members import REINDEX, REPLAY, indexed, live_members, unpause_all, wait_for_end
+from tests.system.live_members import REINDEX, REPLAY, live_members, unpause_all, wait_for_end
 from tests.system.rebuilds import behind
 from tools.local import members
 from tools.local.esm_faults import FailingShare
@@ -134,7 +134,7 @@ def test_garbage_is_parked_whole_the_rest_is_replayed_and_what_is_mended_leaves_
 def test_what_an_index_refuses_is_replayed_from_the_reject_files_once_it_is_corrected(deployment: Deployment) -> None:
     queue = Queue(deployment)
     key = {members.HASH_KEY: {"S": members.member_id(5)}}
-    with indexed(deployment, fails=FailingShare(rate=1.0), retries=AT_ONCE) as (mapping, _, _):
+    with broken_indexer(deployment) as mapping:
         odd = members.typed(members.member(5)) | {"points": {"S": "many-4711"}}
         deployment.dynamodb.put_item(TableName=members.TABLE, Item=odd)
         mapping.wait_until_caught_up(60)
@@ -154,7 +154,7 @@ def test_what_an_index_refuses_is_replayed_from_the_reject_files_once_it_is_corr
 
 
 def test_a_queue_is_replayed_while_a_rebuild_runs_and_both_indices_end_equal(deployment: Deployment) -> None:
-    failing = FailingShare(rate=0.05)
+    failing = FailingShare(rate=0.01)
     with live_members(deployment, stable=ITEMS, per_s=150, lag_s=lags_up_to(3.0), fails=failing) as live:
         rebuilding = deployment.airflow.trigger(REINDEX, {})
         replays = 0
