@@ -1,4 +1,4 @@
-"""The parts of the benchmark: `fill` (a first fill, beside other ways to do it) and `rebuild`."""
+"""The parts of the benchmark: `fill` (a first fill, beside other ways to do it), `rebuild` and `replay`."""
 
 import json
 from collections.abc import Callable
@@ -7,6 +7,9 @@ from typing import Any
 
 from tools.bench import course, results, table
 from tools.bench.course import Say
+from tools.bench.dead_letters import course as replay_course
+from tools.bench.dead_letters import figures as replay_figures
+from tools.bench.dead_letters import grids as replay_grids
 from tools.bench.rebuild import course as rebuild_course
 from tools.bench.rebuild import figures as rebuild_figures
 from tools.bench.rebuild import grids as rebuild_grids
@@ -33,9 +36,14 @@ def _rebuild(settings: Settings, say: Say) -> dict[str, Any]:
     return rebuild_figures.figures(settings, rebuild_course.measure(settings, say))
 
 
+def _replay(settings: Settings, say: Say) -> dict[str, Any]:
+    return replay_figures.figures(settings, replay_course.measure(settings, say))
+
+
 PARTS = {
     "fill": Part(measure=_fill, grids=table.grids),
     "rebuild": Part(measure=_rebuild, grids=rebuild_grids.grids),
+    "replay": Part(measure=_replay, grids=replay_grids.grids),
 }
 
 

@@ -10,7 +10,7 @@ from typing import Self
 class Settings:
     """``emulator_items``: from MiniStack and DynamoDB Local, which take long to load. ``large_cycles``: memory.
 
-    For the rebuild: ``follow_changes`` in the follower's stream, ``swaps``.
+    For the rebuild: ``follow_changes`` in the follower's stream, ``swaps``. ``replay_records``: named by dead letters.
     """
 
     items: int = 100_000
@@ -20,6 +20,7 @@ class Settings:
     large_cycles: int = 10
     follow_changes: int = 10_000
     swaps: int = 24
+    replay_records: int = 20_000
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Self:
@@ -33,6 +34,7 @@ class Settings:
                 large_cycles=3,
                 follow_changes=2_000,
                 swaps=4,
+                replay_records=4_000,
             )
         else:
             quick = cls()
