@@ -97,7 +97,7 @@ def test_a_dry_run_and_a_trial_of_another_mapping_leave_everything_as_it_was(dep
     assert reported(deployment, dry, "look")["received"] == len(bodies)
     assert reported(deployment, same, "look")["left"] == len(bodies)
     log = deployment.log(refused, "look", REPLAY)
-    assert "200 of 200 sample documents are refused" in log
+    assert "100 of 100 sample documents are refused" in log
     assert "field 'status', expected integer" in log
     assert "changed" not in log
     assert queue.bodies() == bodies
