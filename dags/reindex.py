@@ -1,8 +1,9 @@
 """`<target>_reindex`: build a new index beside the one in use, and let the alias lead to it."""
 
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
-from airflow.sdk import DAG, Param, TriggerRule, XComArg
+from airflow.sdk import DAG, BaseOperator, Param, TriggerRule, XComArg
 
 from dynamo_opensearch.core.state.holder import REBUILD
 from dynamo_opensearch.core.targets.model import Target
@@ -20,6 +21,9 @@ from dynamo_opensearch.operators.run_result import ConfirmResultOperator
 from dynamo_opensearch.operators.server_copy import CopyIndexOperator
 from dynamo_opensearch.operators.swap import SwapAliasOperator
 from dynamo_opensearch.sensors.stream_caught_up import StreamCaughtUpSensor
+
+if TYPE_CHECKING:
+    from airflow.sdk.definitions.mappedoperator import MappedOperator
 
 DOC = """
 ### What it is for
@@ -96,7 +100,7 @@ def of_plan(field: str) -> str:
 
 def reindex_dag(target: Target) -> DAG:
     """Plan → new index → follower → copy → compare → approval → swap → compare."""
-    name, budgets = target.name, target.budgets
+    name = target.name
     with DAG(
         dag_id=f"{name}_reindex",
         description=f"Build a new index for {target.alias} and swap to it",
@@ -114,75 +118,89 @@ def reindex_dag(target: Target) -> DAG:
         )
         make = MakeNextIndexOperator(task_id="make_index", target=name, plan=plan.output)
         followed = StreamCaughtUpSensor(task_id="wait_for_follower", target=name, index=of_plan("to_index"))
-        plan_copy = PlanBackfillOperator(
-            task_id="plan_copy",
-            target=name,
-            index=of_plan("to_index"),
-            mapping=of_plan("mapping_file"),
-            is_wanted="{{ params.source == 'table' }}",
-        )
-        copy = CopySegmentsOperator.partial(
-            task_id="copy",
-            target=name,
-            plan=XComArg(plan_copy, key="plan"),
-            prepared=make.output,
-            max_active_tis_per_dagrun=budgets.concurrent_tasks,
-            map_index_template="segments {{ task.segments | first }} to {{ task.segments | last }}",
-        ).expand(segments=plan_copy.output)
-        copy_index = CopyIndexOperator(
-            task_id="copy_index",
-            target=name,
-            plan=plan.output,
-            prepared=make.output,
-            is_wanted="{{ params.source == 'index' }}",
-        )
-        restore = RestoreIndexSettingsOperator(
-            task_id="restore_settings", target=name, prepared=make.output, mapping=of_plan("mapping_file")
-        ).as_teardown(setups=make, on_failure_fail_dagrun=False)
-        caught_up = StreamCaughtUpSensor(
-            task_id="wait_for_stream",
-            target=name,
-            index=of_plan("to_index"),
-            to_now=True,
-            trigger_rule=TriggerRule.NONE_FAILED,
-        )
-        compare = CompareIndexOperator(task_id="compare", target=name, index=of_plan("to_index"))
-        approve = ApproveSwapOperator(
-            task_id="approve",
-            target=name,
-            plan=plan.output,
-            prepared=make.output,
-            is_wanted="{{ params.approval }}",
-            subject=f"Let {target.alias} lead to a new index?",
-            body=APPROVAL % {"alias": target.alias},
-            assigned_users=approvers(target),
-            response_timeout=timedelta(hours=target.airflow.approval_timeout_h),
-            execution_timeout=None,
-        )
-        still_fresh = StreamCaughtUpSensor(
-            task_id="wait_before_swap", target=name, index=of_plan("to_index"), to_now=True
-        )
-        swap = SwapAliasOperator(
-            task_id="swap",
-            target=name,
-            purpose=REBUILD,
-            swap_plan=XComArg(plan, key="swap"),
-            compared_us="{{ ti.xcom_pull(task_ids='compare', key='began_us') }}",
-            outlets=[index_asset(target)],
-        )
-        compare_after = CompareIndexOperator(task_id="compare_after", target=name, index=of_plan("to_index"))
         release = ReleaseTargetOperator(task_id="release", target=name).as_teardown(
             setups=hold, on_failure_fail_dagrun=False
         )
         confirm = ConfirmResultOperator(task_id="confirm", needs=["compare_after", "release"]).as_teardown(
             on_failure_fail_dagrun=True
         )
-        hold >> plan >> make >> followed >> plan_copy >> copy >> restore
-        followed >> copy_index >> restore
-        [copy, copy_index, restore] >> caught_up >> compare >> approve >> still_fresh >> swap >> compare_after
+        hold >> plan >> make >> followed
+        copies = copy_tasks(target, plan, make, followed)
+        compare_after = swap_tasks(target, plan, make, copies)
         compare_after >> release >> confirm
-        [copy, copy_index, restore] >> release  # one copy that fails does not stop the others at once
+        copies >> release  # one copy that fails does not stop the others at once
     return dag
+
+
+def copy_tasks(
+    target: Target, plan: BaseOperator, make: BaseOperator, followed: BaseOperator
+) -> "list[BaseOperator | MappedOperator]":
+    """From the table or the old index, and the settings put back whatever comes of it; all that must have ended."""
+    name = target.name
+    plan_copy = PlanBackfillOperator(
+        task_id="plan_copy",
+        target=name,
+        index=of_plan("to_index"),
+        mapping=of_plan("mapping_file"),
+        is_wanted="{{ params.source == 'table' }}",
+    )
+    copy = CopySegmentsOperator.partial(
+        task_id="copy",
+        target=name,
+        plan=XComArg(plan_copy, key="plan"),
+        prepared=make.output,
+        max_active_tis_per_dagrun=target.budgets.concurrent_tasks,
+        map_index_template="segments {{ task.segments | first }} to {{ task.segments | last }}",
+    ).expand(segments=plan_copy.output)
+    copy_index = CopyIndexOperator(
+        task_id="copy_index",
+        target=name,
+        plan=plan.output,
+        prepared=make.output,
+        is_wanted="{{ params.source == 'index' }}",
+    )
+    restore = RestoreIndexSettingsOperator(
+        task_id="restore_settings", target=name, prepared=make.output, mapping=of_plan("mapping_file")
+    ).as_teardown(setups=make, on_failure_fail_dagrun=False)
+    followed >> plan_copy >> copy >> restore
+    followed >> copy_index >> restore
+    return [copy, copy_index, restore]
+
+
+def swap_tasks(
+    target: Target, plan: BaseOperator, make: BaseOperator, copies: "list[BaseOperator | MappedOperator]"
+) -> BaseOperator:
+    """The comparison, the question, the swap, and the comparison afterwards, which is returned."""
+    name, to_index = target.name, of_plan("to_index")
+    caught_up = StreamCaughtUpSensor(
+        task_id="wait_for_stream", target=name, index=to_index, to_now=True, trigger_rule=TriggerRule.NONE_FAILED
+    )
+    compare = CompareIndexOperator(task_id="compare", target=name, index=to_index)
+    approve = ApproveSwapOperator(
+        task_id="approve",
+        target=name,
+        plan=plan.output,
+        prepared=make.output,
+        is_wanted="{{ params.approval }}",
+        subject=f"Let {target.alias} lead to a new index?",
+        body=APPROVAL % {"alias": target.alias},
+        assigned_users=approvers(target),
+        response_timeout=timedelta(hours=target.airflow.approval_timeout_h),
+        execution_timeout=None,
+    )
+    still_fresh = StreamCaughtUpSensor(task_id="wait_before_swap", target=name, index=to_index, to_now=True)
+    swap = SwapAliasOperator(
+        task_id="swap",
+        target=name,
+        purpose=REBUILD,
+        swap_plan=XComArg(plan, key="swap"),
+        compared_us="{{ ti.xcom_pull(task_ids='compare', key='began_us') }}",
+        outlets=[index_asset(target)],
+    )
+    compare_after = CompareIndexOperator(task_id="compare_after", target=name, index=to_index)
+    copies >> caught_up
+    caught_up >> compare >> approve >> still_fresh >> swap >> compare_after
+    return compare_after
 
 
 for one_target in enabled_targets():
