@@ -6,11 +6,9 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from dynamo_opensearch.core.backoff import RetryPolicy
 from dynamo_opensearch.core.dead_letters.dry_receives import dry_receives
 from dynamo_opensearch.core.dead_letters.intake import IntakeSettings
 from dynamo_opensearch.core.dead_letters.messages import MessageSource, TableIdentity
-from dynamo_opensearch.core.dead_letters.parking import ParkedMessage
 from dynamo_opensearch.core.dead_letters.peek import Peek, PeekPorts
 from dynamo_opensearch.core.dead_letters.progress import ReplayProgress
 from dynamo_opensearch.core.dead_letters.queue import DeadLetterQueue
@@ -25,30 +23,12 @@ from dynamo_opensearch.core.dynamodb.stream_client import StreamClient
 from dynamo_opensearch.core.look.living import LivingIndices
 from dynamo_opensearch.core.stamps import StampRule
 from tests.support import oracle
+from tests.support.dead_letter_stores import MemoryParking
 from tests.support.fakes import MemorySink, MemoryStore
 from tests.support.follow_rig import FollowRig
 from tests.support.rig import Rig
 
 VISIBILITY_S = 10
-
-
-class MemoryParking:
-    """The parking place in memory."""
-
-    def __init__(self) -> None:
-        self.parked: dict[str, ParkedMessage] = {}
-
-    def put(self, parked: ParkedMessage) -> None:
-        self.parked[parked.message.id] = parked
-
-    def names(self) -> Iterator[str]:
-        return iter(sorted(self.parked))
-
-    def get(self, name: str) -> ParkedMessage | None:
-        return self.parked.get(name)
-
-    def remove(self, name: str) -> None:
-        self.parked.pop(name, None)
 
 
 class DeadLetterRig(FollowRig):
@@ -178,4 +158,3 @@ class DeadLetterRig(FollowRig):
 
 
 MakeDeadLetterRig = Callable[..., DeadLetterRig]
-PATIENT = RetryPolicy()

@@ -53,12 +53,12 @@ class MemoryQueue:
         """Of all messages that are there, visible or not, in order."""
         return sorted(one.body for one in self.stored)
 
-    def hand_out(self, most: int, to: "QueueConsumer") -> list[Message]:
-        """At most so many of those that are visible now."""
+    def hand_out(self, most: int, to: "QueueConsumer", twice_share: float = 0.0) -> list[Message]:
+        """At most so many of those that are visible now, and perhaps one that is not."""
         self._free_the_dead()
         now_s = self.clock.monotonic_s()
         found = [one for one in self.stored if one.holder is None and one.visible_s <= now_s][:most]
-        if len(found) < most and self.chance.random() < self.twice_share and (others := self.deleted + self.stored):
+        if len(found) < most and self.chance.random() < twice_share and (others := self.deleted + self.stored):
             once_more = self.chance.choice(others)
             found += [once_more] if once_more not in found and once_more.visible_s <= now_s else []
         for one in found:
@@ -89,8 +89,10 @@ class QueueConsumer:
     def receive(self, most: int, wait_s: float) -> list[Message]:
         clock = self.queue.clock
         ends_s = clock.monotonic_s() + wait_s
-        while not (found := self.queue.hand_out(most, self)) and clock.monotonic_s() < ends_s:
+        found = self.queue.hand_out(most, self, self.queue.twice_share)
+        while not found and clock.monotonic_s() < ends_s:
             clock.sleep(min(_POLL_S, ends_s - clock.monotonic_s()))
+            found = self.queue.hand_out(most, self)
         return found
 
     def delete(self, messages: Sequence[Message]) -> list[Message]:

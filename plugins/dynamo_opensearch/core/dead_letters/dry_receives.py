@@ -32,10 +32,13 @@ def note_dry_receives(store: StateStore, clock: Clock, receives: int = 1) -> Non
 
 
 def dry_receives(store: StateStore) -> Callable[[int | None], int]:
-    """How many receives of a message sent at that time (microseconds since 1970) may have been mere looks, at most."""
-    tries = (store.load() or {}).get("tries", [])
+    """How many receives of a message sent at that time (microseconds since 1970) may have been mere looks, at most.
+
+    Asked of the store each time: somebody may begin to look while a replay goes on.
+    """
 
     def count(sent_us: int | None) -> int:
+        tries = (store.load() or {}).get("tries", [])
         return sum(one["receives"] for one in tries if sent_us is None or sent_us < one["at_us"] + _LONGEST_RUN_US)
 
     return count

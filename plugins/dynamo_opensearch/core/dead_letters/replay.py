@@ -33,7 +33,6 @@ _AFTER_A_MOVE_S = 0.25
 class ReplaySettings:
     """``max_receives``: receives, without mere looks, after which a message is parked unread.
 
-    ``parks``: False where the source is the parking place, or the like: what cannot be replayed stays there.
     Memory: ``most_held`` messages, ``most_pending`` keys, and for each request in flight ``bulk_bytes``.
     """
 
@@ -78,6 +77,7 @@ class Replay:
     def __init__(self, settings: ReplaySettings, ports: ReplayPorts) -> None:
         self._settings, self._ports, self._clock = settings, ports, ports.clock
         self._held: dict[str, Understood] = {}
+        self._stay: set[str] = set()
         self._ledger = MessageLedger(settings.stamps.done_after_us)
         self._intake = Intake(settings.intake, ports.source, ports.clock, lambda: len(self._held))
         self._report = ReplayReport()
@@ -120,14 +120,16 @@ class Replay:
             self._ledger.enter(understood.message.id, understood.events, self._clock.time_us())
 
     def _delete_again(self, repeated: Sequence[Message]) -> None:
-        """What was let go of, and came once more: SQS delivers at least once."""
-        ended = [message for message in repeated if message.id not in self._held]
+        """What may leave, and came once more: SQS delivers at least once."""
+        ended = [message for message in repeated if message.id not in self._held and message.id not in self._stay]
         if ended:
             self._ports.source.delete(ended)
 
     def _is_received_too_often(self, message: Message) -> bool:
-        most = self._settings.max_receives
-        return most is not None and message.receives - self._ports.dry_receives(message.sent_us) > most
+        most, receives = self._settings.max_receives, message.receives
+        if most is None or receives <= most:
+            return False
+        return receives - self._ports.dry_receives(message.sent_us) > most
 
     def _park_unread(self, message: Message) -> None:
         problem = Problem(kind="received too often", reason=f"received more than {self._settings.max_receives} times")
@@ -174,11 +176,13 @@ class Replay:
             return
         self._ports.rejects.flush(self._settings.key_attributes)
         leaving = [one.message for one in done if self._may_leave(one)]
+        self._stay |= {one.message.id for one in done} - {message.id for message in leaving}
         gone = self._ports.source.delete(leaving) if leaving else []
         stuck = {one.id for one in leaving} - {one.id for one in gone}
         for one in done:
             del self._held[one.message.id]
-            self._report += _outcome(one, is_stuck=one.message.id in stuck)
+            name = one.message.id
+            self._report += _outcome(one, is_stuck=name in stuck, stays=name in self._stay)
         self._save()
 
     def _may_leave(self, done: Understood) -> bool:
@@ -225,22 +229,17 @@ class Replay:
         )
 
 
-def _outcome(done: Understood, *, is_stuck: bool) -> ReplayReport:
+def _outcome(done: Understood, *, is_stuck: bool, stays: bool) -> ReplayReport:
     """The report of one message that was settled. Where it could not be deleted it is left, and comes again."""
     counts = ReplayReport(received=1, left=1, events=len(done.events), shapes={done.shape: 1})
+    problem = done.problem
     if is_stuck:
         return counts
-    if done.problem is None:
+    if problem is None:
         return replace(counts, left=0, replayed=1)
-    sample = ParkedSample(id=done.message.id, kind=done.problem.kind, reason=done.problem.reason, ids=_ids(done))
-    return replace(
-        counts,
-        left=0,
-        parked=1,
-        kinds={done.problem.kind: 1},
-        reasons={f"{done.problem.kind}: {done.problem.reason}": 1},
-        samples=(sample,),
-    )
+    sample = ParkedSample(id=done.message.id, kind=problem.kind, reason=problem.reason, ids=_ids(done))
+    counts = replace(counts, reasons={f"{problem.kind}: {problem.reason}": 1}, samples=(sample,))
+    return counts if stays else replace(counts, left=0, parked=1, kinds={problem.kind: 1})
 
 
 def _ids(done: Understood) -> tuple[str, ...]:
