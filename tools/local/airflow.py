@@ -60,6 +60,8 @@ def settings(folder: Path, port: int) -> dict[str, str]:
             "SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": folder / "passwords.json",
             "TEST_CONNECTION": "Enabled",
         },
+        # Who finds SQLite locked waits for a minute instead of five seconds, after which a task or a request fails.
+        "DATABASE": {"SQL_ALCHEMY_CONN": f"sqlite:///{folder.absolute()}/airflow.db?timeout=60"},
         "API": {
             "HOST": ports.HOST,
             "PORT": port,
