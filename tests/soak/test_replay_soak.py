@@ -103,7 +103,7 @@ def test_writers_and_the_mended_indexer_work_on_the_same_members(deployment: Dep
     records = break_the_indexer(deployment, RECORDS)
     with (
         indexed(deployment, lag_s=lags_up_to(5.0)) as (mapping, _, _),
-        TableTraffic(deployment.aws.url, members.TABLE, 0, RECORDS, per_s=150) as traffic,
+        TableTraffic(deployment.aws.url, members.TABLE, RECORDS - 2_000, 2_000, per_s=150) as traffic,
     ):
         run_id = replay(deployment)
         traffic.stop()
