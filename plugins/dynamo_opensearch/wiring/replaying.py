@@ -131,8 +131,8 @@ def understand_messages(connections: TargetConnections) -> Understanding:
 
 def understand_rejects(connections: TargetConnections) -> Understanding:
     """Of reject files."""
-    key, stamps = connections.target.key, connections.stamps
-    return _understanding(connections, lambda body: read_rejects(body, key, stamps))
+    table, stamps = table_identity(connections), connections.stamps
+    return _understanding(connections, lambda body: read_rejects(body, table, stamps))
 
 
 def table_identity(connections: TargetConnections) -> TableIdentity:

@@ -11,7 +11,7 @@ from dynamo_opensearch.core.dead_letters.ledger import MessageLedger
 from dynamo_opensearch.core.dead_letters.messages import Message, MessageSource
 from dynamo_opensearch.core.dead_letters.parking import ParkedMessage, Parking
 from dynamo_opensearch.core.dead_letters.progress import ReplayProgress
-from dynamo_opensearch.core.dead_letters.report import ParkedSample, ReplayReport
+from dynamo_opensearch.core.dead_letters.report import MOST_IDS, ParkedSample, ReplayReport
 from dynamo_opensearch.core.dead_letters.understanding import Problem, Understanding, Understood
 from dynamo_opensearch.core.documents.ids import document_id
 from dynamo_opensearch.core.dynamodb.keyed_reads import KeyedReader
@@ -103,6 +103,8 @@ class Replay:
 
     def _take_in(self) -> None:
         settings = self._settings
+        if self._ledger.fresh or self._due_in_s() <= 0:
+            return  # what is to be looked at now does not wait for the queue
         room = min(settings.messages_per_pass, settings.most_held - len(self._held))
         if self._intake.is_exhausted or room <= 0 or self._ledger.pending >= settings.most_pending:
             self._sleep_until_due()
@@ -137,8 +139,6 @@ class Replay:
         self._ledger.enter(message.id, (), self._clock.time_us())
 
     def _poll_s(self) -> float:
-        if self._ledger.fresh:
-            return _SHORTEST_POLL_S
         return max(_SHORTEST_POLL_S, min(_LONGEST_POLL_S, self._due_in_s()))
 
     def _due_in_s(self) -> float:
@@ -146,7 +146,7 @@ class Replay:
         return _LONGEST_POLL_S if due_us is None else (due_us + 1 - self._clock.time_us()) / 1e6
 
     def _sleep_until_due(self) -> None:
-        if not self._ledger.fresh and self._held:
+        if self._held:
             self._clock.sleep(max(0.0, min(_MOST_SLEEP_S, self._due_in_s())))
 
     # Look
@@ -237,7 +237,7 @@ def _outcome(done: Understood, *, is_stuck: bool, stays: bool) -> ReplayReport:
         return counts
     if problem is None:
         return replace(counts, left=0, replayed=1)
-    sample = ParkedSample(id=done.message.id, kind=problem.kind, reason=problem.reason, ids=_ids(done))
+    sample = ParkedSample(id=done.message.id, kind=problem.kind, reason=problem.reason, ids=_ids(done)[:MOST_IDS])
     counts = replace(counts, reasons={f"{problem.kind}: {problem.reason}": 1}, samples=(sample,))
     return counts if stays else replace(counts, left=0, parked=1, kinds={problem.kind: 1})
 

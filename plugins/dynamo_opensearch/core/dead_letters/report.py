@@ -8,13 +8,15 @@ from typing import Any, Self
 from dynamo_opensearch.core.reports import OfferReport, ReportError
 
 MOST_REASONS = 10
+MOST_IDS = 50
+"""Of one parked message; a batch names up to 10,000, and all of them are in the parking place."""
 _MOST_SAMPLES = 20
 _COUNTS = ("received", "replayed", "parked", "left", "again", "newer", "events", "keys", "looks", "refused")
 
 
 @dataclass(frozen=True, kw_only=True)
 class ParkedSample:
-    """One parked message, for the report: ``ids`` of the documents that it is known to be about."""
+    """One parked message, for the report: the first ``ids`` of the documents that it is known to be about."""
 
     id: str
     kind: str

@@ -5,7 +5,15 @@ from typing import Protocol
 
 import orjson
 
-from dynamo_opensearch.core.dead_letters.messages import Contents, Depth, KeyEvent, Message, NotUnderstoodError
+from dynamo_opensearch.core.dead_letters.key_values import key_values
+from dynamo_opensearch.core.dead_letters.messages import (
+    Contents,
+    Depth,
+    KeyEvent,
+    Message,
+    NotUnderstoodError,
+    TableIdentity,
+)
 from dynamo_opensearch.core.dead_letters.parking import Parking
 from dynamo_opensearch.core.stamps import StampRule
 
@@ -86,20 +94,19 @@ class RejectedDocuments:
         return Depth(visible=len(self._left), in_flight=0)
 
 
-def read_rejects(body: str | bytes, key_attributes: Sequence[str], stamps: StampRule) -> Contents:
+def read_rejects(body: str | bytes, table: TableIdentity, stamps: StampRule) -> Contents:
     """The keys of a reject file. What made a document was written before it was read, one margin after its stamp.
 
     Raises:
-        NotUnderstoodError: a line is not of this package.
+        NotUnderstoodError: a line is not of this package, or not of this table.
     """
     margin_us = round(stamps.margin_s * 1e6)
-    events = []
-    lines = (body if isinstance(body, bytes) else body.encode()).splitlines()
-    for number, line in enumerate(filter(None, lines), 1):
+    events: list[KeyEvent] = []
+    content = body.encode() if isinstance(body, str) else body  # text has more ends of lines than NDJSON
+    for number, line in enumerate(filter(None, content.splitlines()), 1):
         try:
             reject = orjson.loads(line)
-            key = tuple(reject["key"][attribute] for attribute in key_attributes)
-            events.append(KeyEvent(key, int(reject["stamp_us"]) + margin_us))
-        except (orjson.JSONDecodeError, KeyError, TypeError, ValueError) as error:
+            events.append(KeyEvent(key_values(reject["key"], table), int(reject["stamp_us"]) + margin_us))
+        except (AttributeError, KeyError, NotUnderstoodError, TypeError, ValueError) as error:
             raise NotUnderstoodError(f"line {number} of a reject file cannot be read") from error
     return Contents(shape="rejects", keys=tuple(events))
