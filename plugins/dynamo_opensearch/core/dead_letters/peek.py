@@ -1,6 +1,7 @@
 """Looking at dead letters without touching anything: received, understood, given back."""
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from dynamo_opensearch.core.clock import Clock
@@ -42,7 +43,8 @@ class Peek:
         self._intake = Intake(settings, ports.source, ports.clock, lambda: len(self._held))
         self._seen: set[str] = set()
         self._report = ReplayReport()
-        self._problems: list[Understood] = []
+        self._again = Counter[str]()
+        self._noted = 1
 
     @property
     def report(self) -> ReplayReport:
@@ -60,8 +62,6 @@ class Peek:
             while not self._intake.is_exhausted and len(self._held) < MOST_HELD:
                 yield self._pass()
         finally:
-            if self._intake.again:  # a message that came twice was received twice
-                note_dry_receives(self._ports.dry_receives, self._ports.clock)
             self._ports.source.release(list(self._held.values()))
 
     def through(self) -> ReplayReport:
@@ -71,7 +71,8 @@ class Peek:
         return self.report
 
     def _pass(self) -> list[KeyValues]:
-        new, _ = self._intake.receive(min(_MESSAGES_PER_PASS, MOST_HELD - len(self._held)), _POLL_S)
+        new, repeated = self._intake.receive(min(_MESSAGES_PER_PASS, MOST_HELD - len(self._held)), _POLL_S)
+        self._note_again(repeated)
         self._held |= {message.id: message for message in new}
         found: dict[str, KeyValues] = {}
         for understood in self._ports.understanding.understand(new) if new else ():
@@ -81,6 +82,14 @@ class Peek:
         self._seen.update(fresh)
         self._report += ReplayReport(keys=len(fresh))
         return list(fresh.values())
+
+    def _note_again(self, repeated: Sequence[Message]) -> None:
+        """A message that came once more was received once more by somebody who only looks."""
+        self._again.update(message.id for message in repeated)
+        receives = 1 + max(self._again.values(), default=0)
+        if receives > self._noted:
+            note_dry_receives(self._ports.dry_receives, self._ports.clock, receives - self._noted)
+            self._noted = receives
 
 
 def _seen(understood: Understood) -> ReplayReport:
