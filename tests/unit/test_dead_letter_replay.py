@@ -81,6 +81,24 @@ def test_an_old_message_needs_one_look(letters: Replayed) -> None:
     assert letters.is_in("a")
 
 
+def test_what_is_to_be_looked_at_now_does_not_wait_for_an_empty_queue(letters: Replayed) -> None:
+    for number in range(20):
+        letters.put(f"k{number}")
+    letters.queue.send(*(letters.letter(f"k{number}", letters.clock.time_us() - HOUR_US) for number in range(20)))
+    began_s = letters.clock.monotonic_s()
+    deleted_s: list[float] = []
+
+    class Timed(QueueConsumer):
+        def delete(self, messages: Sequence[Message]) -> list[Message]:
+            deleted_s.append(letters.clock.monotonic_s() - began_s)
+            return super().delete(messages)
+
+    letters.replay(Timed(letters.queue, lambda: True), keys_per_pass=2)
+    assert letters.queue.stored == []
+    assert len(deleted_s) == 10
+    assert deleted_s[-1] < 1
+
+
 def test_nothing_is_deleted_before_it_is_done_in_every_living_index(letters: Replayed) -> None:
     letters.cluster.create(KEPT, PREVIOUS)
     letters.cluster.create(COMING, NEXT)
