@@ -13,7 +13,7 @@ import pytest
 
 from dynamo_opensearch.core.opensearch.cluster import OpenSearchCluster, make_client
 from tests.support import taken_out
-from tests.support.simulated_replay import ReplayRules
+from tests.support.simulated_letters import ReplayRules
 from tests.support.simulated_run import Mix, Outcome, live_through, prompt_mix, random_mix
 from tools.local.processes import Server
 

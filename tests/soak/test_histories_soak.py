@@ -14,7 +14,7 @@ import pytest
 
 from dynamo_opensearch.core.opensearch.cluster import OpenSearchCluster, make_client
 from tests.support import taken_out
-from tests.support.simulated_replay import ReplayRules
+from tests.support.simulated_letters import ReplayRules
 from tests.support.simulated_run import Mix, Outcome, live_through, prompt_mix, random_mix
 from tests.support.soak_results import write_results
 from tools.local.processes import Server
@@ -40,7 +40,8 @@ def test_random_histories_end_equal_seed_after_seed(live: Live) -> None:
     lost: list[str] = []
     for seed in SEEDS:
         outcome = live(seed, random_mix(seed))
-        counts.update(histories=1_000, changes=outcome.changes, looks=outcome.looks, replayed=outcome.replayed)
+        counts.update(histories=1_000, changes=outcome.changes, looks=outcome.looks)
+        counts.update(dead_letters=outcome.letters, looks_at_dead_letters=outcome.replayed)
         lost += [str(outcome)] if outcome.lost else []
     results = {"seeds": len(SEEDS), **counts, "seeds_with_losses": len(lost), "seconds": _since(began_s)}
     write_results("random_histories", results)

@@ -1,106 +1,120 @@
-"""A replay of dead letters as the package's rules say it: by consistent reads, to every living index, looked at twice.
+"""The package's replay of dead letters in simulated time: one run after the other, by consumers that may be killed."""
 
-Stands in for the dead letters' own DAG; its reads and writes are the package's own.
-"""
-
-import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from functools import partial
 
-from dynamo_opensearch.core.documents.builder import Document, KeyValues
-from dynamo_opensearch.core.documents.ids import document_id
-from dynamo_opensearch.core.offer.destination import AliasLostError
-from dynamo_opensearch.core.offer.refresher import Refresher
-from dynamo_opensearch.core.offer.rejects import Reject
-from dynamo_opensearch.core.offer.sender import Sender
-from dynamo_opensearch.core.opensearch.alias import read_target_aliases, write_aliases
-from dynamo_opensearch.core.opensearch.patient import PatientCluster
+from dynamo_opensearch.core.dead_letters.intake import IntakeSettings
+from dynamo_opensearch.core.dead_letters.messages import StoredObject
+from dynamo_opensearch.core.dead_letters.progress import ReplayProgress
+from dynamo_opensearch.core.dead_letters.ranges import RangeReader
+from dynamo_opensearch.core.dead_letters.replay import Replay, ReplayPorts, ReplaySettings
+from dynamo_opensearch.core.dead_letters.shapes import read_contents
+from dynamo_opensearch.core.dead_letters.understanding import Understanding
+from dynamo_opensearch.core.dynamodb.stream_client import StreamClient
+from dynamo_opensearch.core.look.living import LivingIndices
 from dynamo_opensearch.core.stamps import StampRule
-from tests.support.simulated_table import Record
-from tests.support.simulation import START_US, SimulatedClock, Simulation
+from tests.support.dead_letter_stores import MemoryParking
+from tests.support.fakes import MemorySink, MemoryStore
+from tests.support.simulated_letters import TABLE_IDENTITY
+from tests.support.simulated_world import KEY, Worker, World
 
-_TICK_S = 0.5
-_MOST_KEYS = 100
-
-
-@dataclass(frozen=True, kw_only=True)
-class ReplayRules:
-    """``later_s``: how long after its failure a dead letter's first look comes, at most. ``looks_twice``: the rule."""
-
-    later_s: float = 40.0
-    looks_twice: bool = True
+_OTHERS_S = 20.0
 
 
-@dataclass(frozen=True, kw_only=True)
-class ReplayPorts:
-    """The package's own, of one worker."""
+class LooksOnce(StampRule):
+    """Without the second look: an event is done as soon as one look at its key was acknowledged."""
 
-    patient: PatientCluster
-    refresher: Refresher
-    sender_for: Callable[[str], Sender]
-    clock: SimulatedClock
-    stamps: StampRule
+    def done_after_us(self, event_us: int) -> int:
+        return 0
 
 
-@dataclass(frozen=True, slots=True)
-class _Look:
-    due_s: float
-    key: KeyValues
+class SimulatedReplay:
+    """The replays of a world. ``parking``, ``sink``: what could not be replayed. ``lives``: processes so far."""
 
-
-class Replay:
-    """Dead letters that wait for their looks."""
-
-    def __init__(
-        self, alias: str, ports: ReplayPorts, simulation: Simulation, chance: random.Random, rules: ReplayRules
-    ) -> None:
-        self._alias, self._ports, self._simulation = alias, ports, simulation
-        self._chance, self._rules = chance, rules
-        self._owed: list[_Look] = []
-        self.looks = 0
+    def __init__(self, world: World) -> None:
+        self._world, self._queue = world, world.letters.queue
+        self._rules = world.hazards.replay
+        self._stamps = world.stamps if self._rules.looks_twice else LooksOnce()
+        self._progress: list[ReplayProgress] = []
+        self.parking, self.sink = MemoryParking(), MemorySink()
+        self.lives = 0
 
     @property
     def is_over(self) -> bool:
-        """Whether no look is owed."""
-        return not self._owed
+        """Whether no dead letter is left."""
+        return not self._queue.stored
 
-    def take(self, records: list[Record]) -> None:
-        """Dead letters of now."""
-        stamps = self._ports.stamps
-        for record in records:
-            key = ({"S": record.change.key},)
-            first_s = self._simulation.now_s + self._chance.uniform(0, self._rules.later_s)
-            after_s = record.created_s - START_US / 1e6 + stamps.stream_rounding_s + 2 * stamps.margin_s
-            done_s = after_s - self._ports.clock.skew_s + 0.01  # by the clock of this worker
-            self._owed.append(_Look(first_s, key))
-            if self._rules.looks_twice and done_s > first_s:
-                self._owed.append(_Look(done_s, key))
+    @property
+    def looks(self) -> int:
+        """Of all processes, as far as they could say so."""
+        return sum(progress.report.looks for progress in self._progress)
 
-    def run(self, is_over: Callable[[], bool]) -> None:
-        """Make every look when it is due, until no more can come."""
-        while self._owed or not is_over():
-            self._simulation.sleep(_TICK_S * self._chance.uniform(0.5, 1.5))
-            due = [look for look in self._owed if look.due_s <= self._simulation.now_s]
-            for begin in range(0, len(due), _MOST_KEYS):
-                part = due[begin : begin + _MOST_KEYS]
-                if self._look([look.key for look in part]):
-                    made = set(map(id, part))
-                    self._owed = [look for look in self._owed if id(look) not in made]
+    def start(self, is_over: Callable[[], bool]) -> None:
+        """Consumers, each a process of its own, which end when no more dead letters can come and none is left."""
+        for _ in range(self._rules.consumers):
+            self._start(is_over)
 
-    def _look(self, keys: list[KeyValues]) -> bool:
-        """Whether every index that is living now has acknowledged what these keys are."""
-        self.looks += len(keys)
-        aliases = read_target_aliases(self._ports.patient, self._alias)
-        living = zip(write_aliases(self._alias), (aliases.live, aliases.next, aliases.previous), strict=True)
-        offered = [self._offer(keys, alias, index) for alias, indices in living for index in indices]
-        return all(offered)
+    def die(self, is_over: Callable[[], bool], after_s: float) -> None:
+        """The consumer that was started last is killed now; another one is started so much later."""
+        if self._world.simulation.kill(f"replay {self.lives}"):
+            self._world.simulation.sleep(after_s)
+            self._start(is_over)
 
-    def _offer(self, keys: list[KeyValues], alias: str, index: str) -> bool:
-        unread = [Document(document_id(key), None, None, key) for key in keys]
-        try:
-            readings = list(self._ports.refresher.read_again(unread, index, 0))
-            assert not any(isinstance(one, Reject) for one in readings)
-            results = self._ports.sender_for(alias).send(readings)  # type: ignore[arg-type]
-        except AliasLostError:
-            return False
-        return not any(result.report.strayed for result in results)
+    def _start(self, is_over: Callable[[], bool]) -> None:
+        self.lives += 1
+        name = f"replay {self.lives}"
+        self._world.simulation.spawn(name, partial(self._run, name, is_over), process=name)
+
+    def _run(self, name: str, is_over: Callable[[], bool]) -> None:
+        worker = self._world.worker(name)
+        while not (is_over() and self.is_over):
+            self._replay(name, worker)
+            self._world.simulation.sleep(0.5)
+
+    def _replay(self, name: str, worker: Worker) -> None:
+        is_going_on = True
+        source = self._queue.consumer(lambda: is_going_on and self._world.simulation.is_alive(name))
+        progress = ReplayProgress(MemoryStore())
+        self._progress.append(progress)
+        ports = ReplayPorts(
+            source=source,
+            understanding=self._understanding(worker),
+            reader=worker.reader,
+            living=LivingIndices(
+                worker.patient,
+                self._world.alias,
+                worker.builder_for,
+                lambda alias, _: worker.sender(alias),
+                worker.clock,
+            ),
+            rejects=progress.reject_log(lambda _: self.sink),
+            parking=self.parking,
+            progress=progress,
+            dry_receives=lambda _: 0,
+            clock=worker.clock,
+        )
+        Replay(self._settings(worker), ports).run()
+        is_going_on = False
+
+    def _settings(self, worker: Worker) -> ReplaySettings:
+        return ReplaySettings(
+            run_id="run",
+            intake=IntakeSettings(began_us=worker.clock.time_us(), others_s=_OTHERS_S),
+            key_attributes=KEY,
+            stamps=self._stamps,
+            bulk_bytes=20_000,
+            requests_in_flight=2,
+            most_held=200,
+            messages_per_pass=50,
+            keys_per_pass=100,
+        )
+
+    def _understanding(self, worker: Worker) -> Understanding:
+        ranges = RangeReader(
+            lambda arn: StreamClient(worker.clients, arn, worker.clock, worker.retry), KEY, worker.clock
+        )
+        return Understanding(lambda body: read_contents(body, TABLE_IDENTITY), _no_object, ranges, self._stamps)
+
+
+def _no_object(stored: StoredObject) -> bytes:
+    raise AssertionError("no dead letter of a simulation lies in S3")

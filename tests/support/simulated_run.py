@@ -8,8 +8,9 @@ from dynamo_opensearch.core.opensearch.cluster import OpenSearchCluster
 from tests.support.simulated_comparison import compare_and_mend
 from tests.support.simulated_follower import SimulatedFollower
 from tests.support.simulated_indexer import IndexerRules
+from tests.support.simulated_letters import ReplayRules
 from tests.support.simulated_rebuild import Rebuild, RebuildRules
-from tests.support.simulated_replay import ReplayRules
+from tests.support.simulated_replay import SimulatedReplay
 from tests.support.simulated_table import HistoryRules, ReadRules
 from tests.support.simulated_threads import simulated_threads
 from tests.support.simulated_wire import WireRules
@@ -20,13 +21,15 @@ from tests.support.simulated_world import Hazards, World
 class Mix:
     """Moments in simulated seconds.
 
-    ``follower_dies_s``: when the follower is killed. ``forgets_s``: when OpenSearch forgets all deletes, as a node does
-    that starts again. ``mends``: whether both indices are compared with the table in the end, and mended.
+    ``follower_dies_s``: when the follower is killed; ``replay_dies_s``: when a consumer of dead letters is.
+    ``forgets_s``: when OpenSearch forgets all deletes, as a node does that starts again.
+    ``mends``: whether both indices are compared with the table in the end, and mended.
     """
 
     hazards: Hazards
     rebuild: RebuildRules
     follower_dies_s: tuple[float, ...] = ()
+    replay_dies_s: tuple[float, ...] = ()
     forgets_s: tuple[float, ...] = ()
     mends: bool = False
 
@@ -39,12 +42,14 @@ class Mix:
 class Outcome:
     """``lost_live``, ``lost_previous``: how each of the two indices differs from the table. ``said``: what happened.
 
-    ``mended``: by the comparison, which came after that; ``left``: how the indices differ after it.
+    ``letters``: dead letters that were left; ``replayed``: looks at their items. ``mended``: by the comparison, which
+    came after that; ``left``: how the indices differ after it.
     """
 
     seed: int
     changes: int
     looks: int
+    letters: int
     replayed: int
     simulated_s: float
     lost_live: list[str]
@@ -59,7 +64,9 @@ class Outcome:
         return len(self.lost_live) + len(self.lost_previous)
 
     def __str__(self) -> str:
-        lines = [f"seed {self.seed}: {self.changes} changes, {self.looks} looks, {self.replayed} replayed"]
+        lines = [
+            f"seed {self.seed}: {self.changes} changes, {self.looks} looks, {self.replayed} at {self.letters} letters"
+        ]
         lines += [f"  {one}" for one in self.said]
         lines += [f"  live: {one}" for one in self.lost_live[:5]]
         lines += [f"  previous: {one}" for one in self.lost_previous[:5]]
@@ -79,7 +86,7 @@ def random_mix(seed: int) -> Mix:
         ),
         reads=ReadRules(long_share=0.2 if is_rough else 0.03),
         indexer=IndexerRules(lag_share=chance.choice([0.0, 0.05, 0.3]), failing_share=chance.uniform(0.01, 0.35)),
-        replay=ReplayRules(later_s=chance.choice([3.0, 40.0, 120.0])),
+        replay=ReplayRules(later_s=chance.choice([3.0, 40.0, 120.0]), consumers=1 + seed % 2),
     )
     rebuild = RebuildRules(
         source="index" if seed % 2 else "table",
@@ -92,7 +99,8 @@ def random_mix(seed: int) -> Mix:
         kills_copy_after_s=chance.uniform(0.5, 5) if chance.random() < 0.5 else None,
     )
     dies_s = tuple(chance.uniform(10, 100) for _ in range(chance.randrange(3)))
-    return Mix(hazards=hazards, rebuild=rebuild, follower_dies_s=dies_s)
+    replay_dies_s = tuple(chance.uniform(10, 100) for _ in range(chance.randrange(3)))
+    return Mix(hazards=hazards, rebuild=rebuild, follower_dies_s=dies_s, replay_dies_s=replay_dies_s)
 
 
 def prompt_mix(seed: int, failing_share: float = 0.05) -> Mix:
@@ -131,27 +139,35 @@ def _live_through(world: World, mix: Mix) -> Outcome:
     world.fill_first()
     follower = SimulatedFollower(world)
     rebuild = Rebuild(world, follower, mix.rebuild)
+    replay = SimulatedReplay(world)
 
     def is_over() -> bool:
-        return world.mapping.is_over and world.replay.is_over and rebuild.is_over
+        return world.mapping.is_over and replay.is_over and rebuild.is_over
+
+    def are_all_letters_written() -> bool:
+        return world.mapping.is_over
 
     world.mapping.start()
-    world.simulation.spawn("the replay", lambda: world.replay.run(lambda: world.mapping.is_over))
+    replay.start(are_all_letters_written)
     world.simulation.spawn("the rebuild", rebuild.run)
     follower.start(is_over)
     for moment_s in mix.follower_dies_s:
         world.simulation.spawn("the killer", lambda: follower.die(is_over, after_s=3.0), after_s=moment_s)
+    for moment_s in mix.replay_dies_s:
+        world.simulation.spawn("the killer", lambda: replay.die(are_all_letters_written, after_s=2.0), after_s=moment_s)
     for moment_s in mix.forgets_s:
         world.simulation.spawn("the restart", world.forget_deletes, after_s=moment_s)
     world.simulation.run()
     state = follower.state
     assert state is not None
-    assert not follower.sink.parts, "nothing of this may be refused"
+    assert (follower.sink.parts, replay.sink.parts) == ({}, {}), "nothing of this may be refused"
+    assert not replay.parking.parked, "every dead letter is understood, and none is lost by the stream"
     outcome = Outcome(
         seed=world.seed,
         changes=len(world.history.changes),
         looks=state.counts.looks,
-        replayed=world.replay.looks,
+        letters=world.letters.queue.sent,
+        replayed=replay.looks,
         simulated_s=world.simulation.now_s,
         lost_live=world.differences(world.alias),
         lost_previous=world.differences(f"{world.alias}-previous"),

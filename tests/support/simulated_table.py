@@ -258,9 +258,11 @@ class SimulatedClients:
         """An iterator is the shard's name and the number of records before it."""
         self._simulation.sleep(self._rules.duration_s(self._chance))
         records, place = self._stream.shards[asked["ShardId"]].records, 0
+        numbers = [int(record.sequence_number) for record in records]
         if asked["ShardIteratorType"] == "AFTER_SEQUENCE_NUMBER":
-            numbers = [int(record.sequence_number) for record in records]
             place = bisect.bisect_right(numbers, int(asked["SequenceNumber"]))
+        elif asked["ShardIteratorType"] == "AT_SEQUENCE_NUMBER":
+            place = bisect.bisect_left(numbers, int(asked["SequenceNumber"]))
         else:
             assert asked["ShardIteratorType"] == "TRIM_HORIZON"
         return self._answer({"ShardIterator": f"{asked['ShardId']}@{place}"})

@@ -22,7 +22,7 @@ from dynamo_opensearch.core.opensearch.patient import PatientCluster
 from dynamo_opensearch.core.stamps import StampRule
 from tests.support import oracle
 from tests.support.simulated_indexer import IndexerRules, SimulatedMapping, make_indexer
-from tests.support.simulated_replay import Replay, ReplayPorts, ReplayRules
+from tests.support.simulated_letters import ReplayRules, SimulatedLetters
 from tests.support.simulated_table import (
     LONG_AGO_S,
     TABLE,
@@ -76,9 +76,9 @@ class World:
             seconds=hazards.history.seconds,
         )
         self.stream = SimulatedStream(self.history, stream_rules, self.chance("stream"))
-        self.replay = Replay(self.alias, self._replay_ports(), self.simulation, self.chance("replay"), hazards.replay)
+        self.letters = SimulatedLetters(self.stream, self.simulation, self.chance("letters"), hazards.replay)
         self.mapping = SimulatedMapping(
-            self.stream, self._indexer_for, self.simulation, self.chance("mapping"), hazards.indexer, self.replay.take
+            self.stream, self._indexer_for, self.simulation, self.chance("mapping"), hazards.indexer, self.letters.take
         )
 
     def chance(self, actor: str) -> random.Random:
@@ -149,16 +149,6 @@ class World:
     def _indexer_for(self, shard: str) -> Any:
         worker = self.worker(f"indexer of {shard}")
         return make_indexer(self.alias, worker.wire, worker.clients, worker.clock, self.stamps)
-
-    def _replay_ports(self) -> ReplayPorts:
-        worker = self.worker("replay")
-        return ReplayPorts(
-            patient=worker.patient,
-            refresher=worker.refresher,
-            sender_for=worker.sender,
-            clock=worker.clock,
-            stamps=self.stamps,
-        )
 
 
 class Worker:
