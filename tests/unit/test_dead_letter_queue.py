@@ -100,6 +100,19 @@ def test_once_something_is_found_several_receives_go_on_and_wait_little(clock: F
     assert [call["WaitTimeSeconds"] for call in client.made("receive_message")] == [20, 1, 1, 1, 1]
 
 
+def test_a_queue_that_fills_by_one_message_a_second_does_not_keep_what_was_received_from_being_worked_on(
+    clock: FakeClock, opened: Opened
+) -> None:
+    def one_a_second(asked: Any) -> Any:
+        clock.pass_s(1)
+        return messages(f"m{clock.steady_s}")
+
+    queue = opened(ScriptedSqs(clock, receive_message=[one_a_second] * 1_000), parallel=1)
+    began_s = clock.steady_s
+    assert 2 <= len(queue.receive(1_000, 1.0)) <= 7
+    assert clock.steady_s - began_s <= 7
+
+
 def test_a_failed_receive_among_several_is_raised_and_what_the_others_got_is_given_back(
     clock: FakeClock, opened: Opened
 ) -> None:

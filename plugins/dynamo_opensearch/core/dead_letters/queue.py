@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import replace
+from functools import partial
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -17,6 +18,9 @@ from dynamo_opensearch.core.errors import SyncError
 
 MORE_WAIT_S = 1.0
 """How long a further receive waits, when the first one has found something."""
+
+MORE_S = 5.0
+"""For how long there are further ones: a trickle must not keep from work what was received before."""
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -133,11 +137,15 @@ class DeadLetterQueue:
             return []
         receivers = min(self._parallel, -(-most // MOST_IN_A_BATCH))
         shares = [most // receivers + (number < most % receivers) for number in range(receivers)]
-        return [message for found in self._at_once(self._drain, shares) for message in found]
+        ends_s = self._clock.monotonic_s() + MORE_S
+        return [message for found in self._at_once(partial(self._drain, ends_s), shares) for message in found]
 
-    def _drain(self, most: int) -> list[Message]:
+    def _drain(self, ends_s: float, most: int) -> list[Message]:
         found: list[Message] = []
-        while len(found) < most and (received := self._poll(most - len(found), MORE_WAIT_S)):
+        while len(found) < most and self._clock.monotonic_s() < ends_s:
+            received = self._poll(most - len(found), MORE_WAIT_S)
+            if not received:
+                break
             found += received
         return found
 
