@@ -10,6 +10,7 @@ from dynamo_opensearch.core.follow.caught_up import caught_up
 from dynamo_opensearch.core.follow.starts import note_start
 from dynamo_opensearch.core.offer.in_flight import InFlightLimit
 from dynamo_opensearch.core.opensearch.alias_properties import AliasProperties
+from dynamo_opensearch.core.rebuild.deadline import SwapTooSlowError
 from dynamo_opensearch.core.rebuild.server_copy import ServerCopyPorts, ServerCopySettings, copy_by_reindex
 from dynamo_opensearch.core.rebuild.swap import SwapPorts, swap
 from dynamo_opensearch.core.rebuild.swap_plan import SwapPlan
@@ -25,6 +26,7 @@ _READ_UNITS = 400
 _STANDSTILL = 0.01
 """Documents a second of real time."""
 _ZOMBIES_S = 9.0
+_NEXT_TRY_S = 2.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,9 +97,9 @@ class Rebuild:
 
     def _swap(self, from_number: int, to_number: int, marker: str, start_of_replaced: StreamPosition) -> None:
         """The follower feeds what was replaced from ``start_of_replaced`` on, noted before that gets its marker."""
-        world, worker = self._world, self._worker
+        world = self._world
         to_index = world.index(to_number)
-        moment_us = worker.clock.time_us()
+        moment_us = self._worker.clock.time_us()
         self._wait_for(lambda: caught_up(self._follower.state, to_index, moment_us))
         note_start(self._follower.starts.store(), self._uuid(from_number), start_of_replaced)
         plan = SwapPlan(
@@ -110,15 +112,26 @@ class Rebuild:
             run_id="run",
             keep_h=24.0,
         )
+        while not self._try_swap(plan):
+            self._world.simulation.sleep(_NEXT_TRY_S)
+
+    def _try_swap(self, plan: SwapPlan) -> bool:
+        """One try of the task; False where writers would have had to wait for too long."""
+        worker = self._worker
         ports = SwapPorts(
             cluster=worker.wire,
             patient=worker.patient,
-            catch_up=self._follower.catch_up(worker, to_index, marker),
+            catch_up=self._follower.catch_up(worker, plan.to_index, plan.to_marker),
             block_notes=self._block_notes.store(),
             kept=self._kept.store(),
             clock=worker.clock,
         )
-        self._say(str(swap(plan, ports)))
+        try:
+            self._say(str(swap(plan, ports)))
+        except SwapTooSlowError as error:
+            self._say(str(error))
+            return False
+        return True
 
     def _wait_for(self, is_so: Any) -> None:
         while not is_so():
