@@ -6,8 +6,12 @@ from typing import Any
 
 import pytest
 
+from dynamo_opensearch.core.dead_letters import replay
+from dynamo_opensearch.core.stamps import StampRule
+from tests.support.dead_letter_rig import DeadLetterRig, MakeDeadLetterRig
 from tests.support.fault_proxy import FaultProxy, fault_proxy
-from tests.support.rig import Rig
+from tests.support.indexing import create_streaming_table
+from tests.support.rig import ANYTHING, Rig
 from tools.local import dynamodb_local, elasticmq, ministack, opensearch
 from tools.local.processes import Server
 
@@ -81,6 +85,31 @@ def make_rig(ministack_server: Server, opensearch_server: Server) -> Iterator[Ma
     yield make
     for rig in rigs:
         rig.close()
+
+
+QUICK = StampRule(stream_rounding_s=1.0, margin_s=1.5)
+"""Clocks of one machine agree, so the margin need not be 6 s; second looks come after 4 s then."""
+
+
+@pytest.fixture
+def make_dead_letters(make_rig: MakeRig, monkeypatch: pytest.MonkeyPatch) -> Iterator[MakeDeadLetterRig]:
+    """Rigs with a table, a stream, a queue, and an index behind the alias (none where ``mappings`` is None)."""
+    monkeypatch.setattr(replay, "_LONGEST_POLL_S", 1.0)
+    made: list[DeadLetterRig] = []
+
+    def make(
+        stamps: StampRule = QUICK, mappings: dict[str, Any] | None = ANYTHING, sqs_url: str = "", **settings: Any
+    ) -> DeadLetterRig:
+        rig = make_rig(**settings)
+        letters = DeadLetterRig(rig, stamps, sqs_url, create_streaming_table(rig))
+        made.append(letters)
+        if mappings is not None:
+            letters.create_index(letters.rig.index, letters.rig.alias, mappings=mappings)
+        return letters
+
+    yield make
+    for one in made:
+        one.close()
 
 
 @pytest.fixture

@@ -55,7 +55,7 @@ class DeadLetterRig(FollowRig):
             entries = [
                 {"Id": str(number), "MessageBody": body} for number, body in enumerate(bodies[start : start + 10])
             ]
-            assert "Failed" not in self.sqs.send_message_batch(QueueUrl=self.queue_url, Entries=entries)
+            assert not self.sqs.send_message_batch(QueueUrl=self.queue_url, Entries=entries).get("Failed")
 
     def depth(self) -> tuple[int, int]:
         """Visible messages, and those that somebody holds."""
