@@ -15,17 +15,20 @@ class Case:
     each: int
     table: str = MINISTACK
     is_new: bool = False
+    consumers: int = 1
 
     @property
     def name(self) -> str:
         """Short."""
-        return f"{'new' if self.is_new else 'old'} {self.each} {self.queue} {self.table}"
+        return f"{'new' if self.is_new else 'old'} {self.each} {self.queue} {self.table} {self.consumers}"
 
     @property
     def contender(self) -> Contender:
-        """Its process."""
-        title = f"{self.each} a message, {self.queue}, table on {self.table}{', two looks' if self.is_new else ''}"
-        return Contender(name=self.name, title=title, module="tools.bench.dead_letters.consumer")
+        """Its processes."""
+        title = f"{self.each} a message, {self.queue}, table on {self.table}"
+        title += ", two looks" * self.is_new + f", {self.consumers} consumers" * (self.consumers > 1)
+        module = "tools.bench.dead_letters.consumer"
+        return Contender(name=self.name, title=title, module=module, processes=self.consumers)
 
     @property
     def has_bare_queue(self) -> bool:
@@ -39,8 +42,10 @@ class Case:
 
 CASES = (
     Case(queue=MINISTACK, each=1),
+    Case(queue=MINISTACK, each=1, consumers=2),
     Case(queue=MINISTACK, each=100),
     Case(queue=ELASTICMQ, each=1),
+    Case(queue=ELASTICMQ, each=1, consumers=2),
     Case(queue=ELASTICMQ, each=100),
     Case(queue=ELASTICMQ, each=100, is_new=True),
     Case(queue=ELASTICMQ, each=1, table=DYNAMODB_LOCAL),

@@ -16,7 +16,7 @@ _BARE = {
     one.name: one
     for one in (
         *(bare_reads(table) for table in (MINISTACK, DYNAMODB_LOCAL)),
-        *(bare_queue(case) for case in CASES if case.has_bare_queue),
+        *(bare_queue(case) for case in CASES if case.has_bare_queue and case.consumers == 1),
     )
 }
 

@@ -13,7 +13,7 @@ def grids(figures: dict[str, Any]) -> list[Grid]:
     return [
         Grid("What there is to be had", ("contender", "records/s", *_CPU), _rows(figures["bare"])),
         Grid(
-            f"One consumer, {records // 2:,} messages of one record, {records:,} records in messages of 100",
+            f"A replay of {records // 2:,} messages of one record, or of {records:,} records in messages of 100",
             ("case", "records/s", *_CPU, "of bare reads", "of the bare queue"),
             _rows(figures["replay"]),
         ),
