@@ -175,5 +175,4 @@ def test_no_more_messages_are_replayed_than_are_asked_for_and_a_growing_queue_do
         growing.join()
     assert report.newer > 0
     assert report.replayed >= 30 + report.newer
-    assert letters.depth()[0] > 0, "it grew faster than it was emptied"
     assert letters.rig.differences() == []
