@@ -116,6 +116,7 @@ def test_every_dag_is_imported_from_the_bundle_alone(managed: ManagedAirflow) ->
     assert found["errors"] == {}
     assert found["dags"] == [
         "members_backfill",
+        "members_dlq_replay",
         "members_reindex",
         "members_rollback_index",
         "sync_follow",
