@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from dynamo_opensearch.core.dead_letters import replay
+from dynamo_opensearch.core.dead_letters.replay import consumer
 from dynamo_opensearch.core.stamps import StampRule
 from tests.support.dead_letter_rig import DeadLetterRig, MakeDeadLetterRig
 from tests.support.fault_proxy import FaultProxy, fault_proxy
@@ -94,7 +94,7 @@ QUICK = StampRule(stream_rounding_s=1.0, margin_s=1.5)
 @pytest.fixture
 def make_dead_letters(make_rig: MakeRig, monkeypatch: pytest.MonkeyPatch) -> Iterator[MakeDeadLetterRig]:
     """Rigs with a table, a stream, a queue, and an index behind the alias (none where ``mappings`` is None)."""
-    monkeypatch.setattr(replay, "_LONGEST_POLL_S", 1.0)
+    monkeypatch.setattr(consumer, "_LONGEST_POLL_S", 1.0)
     made: list[DeadLetterRig] = []
 
     def make(

@@ -4,7 +4,7 @@ import time
 import uuid
 
 from dynamo_opensearch.core.clock import SystemClock
-from dynamo_opensearch.core.dead_letters.oldest_age import oldest_age_s
+from dynamo_opensearch.core.dead_letters.alarm.oldest_age import oldest_age_s
 from tests.support import oracle
 from tests.support.fakes import quick_retry
 from tools.local.processes import Server

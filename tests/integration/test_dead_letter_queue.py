@@ -16,7 +16,7 @@ from botocore.config import Config
 from dynamo_opensearch.core.aws.sqs_errors import QueueMissingError
 from dynamo_opensearch.core.clock import SystemClock
 from dynamo_opensearch.core.dead_letters.messages import Depth
-from dynamo_opensearch.core.dead_letters.queue import DeadLetterQueue
+from dynamo_opensearch.core.dead_letters.queue.dead_letter_queue import DeadLetterQueue
 from dynamo_opensearch.core.errors import AccessDeniedError
 from tests.support import faults, oracle
 from tests.support.fakes import quick_retry

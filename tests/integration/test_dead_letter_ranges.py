@@ -10,9 +10,9 @@ import pytest
 
 from dynamo_opensearch.core.clock import SystemClock
 from dynamo_opensearch.core.dead_letters.messages import StreamRange
-from dynamo_opensearch.core.dead_letters.ranges import NOT_NUMBERS, STREAM_GONE, RangeReader, ReadRange
-from dynamo_opensearch.core.dead_letters.shard_sweep import REFUSED, SHARD_GONE
-from dynamo_opensearch.core.dead_letters.wanted_ranges import NO_FIRST, NO_LAST, TRIMMED_WITHIN
+from dynamo_opensearch.core.dead_letters.ranges.reader import NOT_NUMBERS, STREAM_GONE, RangeReader, ReadRange
+from dynamo_opensearch.core.dead_letters.ranges.shard_sweep import REFUSED, SHARD_GONE
+from dynamo_opensearch.core.dead_letters.ranges.wanted_ranges import NO_FIRST, NO_LAST, TRIMMED_WITHIN
 from dynamo_opensearch.core.dynamodb.fast_parsing import install_fast_parsing
 from dynamo_opensearch.core.dynamodb.stream_client import MOST_RECORDS, RecordsPage, StreamClient
 from tests.support import oracle

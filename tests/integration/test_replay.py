@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from dynamo_opensearch.core.dead_letters.replay import Replay
-from dynamo_opensearch.core.dead_letters.report import ReplayReport
+from dynamo_opensearch.core.dead_letters.replay.consumer import Replay
+from dynamo_opensearch.core.dead_letters.replay.report import ReplayReport
 from dynamo_opensearch.core.documents.builder import KeyValues
 from dynamo_opensearch.core.dynamodb.keyed_reads import KeyedRead, KeyedReader
 from dynamo_opensearch.core.stamps import StampRule

@@ -13,9 +13,9 @@ from pathlib import Path
 import orjson
 
 from dynamo_opensearch.core.dead_letters.messages import Message
-from dynamo_opensearch.core.dead_letters.queue import DeadLetterQueue
-from dynamo_opensearch.core.dead_letters.replay import Replay
-from dynamo_opensearch.core.dead_letters.report import ReplayReport
+from dynamo_opensearch.core.dead_letters.queue.dead_letter_queue import DeadLetterQueue
+from dynamo_opensearch.core.dead_letters.replay.consumer import Replay
+from dynamo_opensearch.core.dead_letters.replay.report import ReplayReport
 from tests.support.dead_letter_rig import DeadLetterRig, MakeDeadLetterRig
 from tests.support.failing_indexer import fail_on, failing_indexer, record_of
 from tests.support.fakes import quick_retry

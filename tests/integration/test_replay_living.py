@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from dynamo_opensearch.core.dead_letters.replay import Replay
+from dynamo_opensearch.core.dead_letters.replay.consumer import Replay
 from dynamo_opensearch.core.look.living import NoLivingIndexError
 from dynamo_opensearch.core.opensearch.alias_properties import AliasProperties
 from dynamo_opensearch.core.rebuild.swap import SwapPorts, swap

@@ -6,16 +6,16 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from dynamo_opensearch.core.dead_letters.dry_receives import dry_receives
-from dynamo_opensearch.core.dead_letters.intake import IntakeSettings
 from dynamo_opensearch.core.dead_letters.messages import MessageSource, TableIdentity
-from dynamo_opensearch.core.dead_letters.peek import Peek, PeekPorts
-from dynamo_opensearch.core.dead_letters.progress import ReplayProgress
-from dynamo_opensearch.core.dead_letters.queue import DeadLetterQueue
-from dynamo_opensearch.core.dead_letters.ranges import RangeReader
-from dynamo_opensearch.core.dead_letters.replay import Replay, ReplayPorts, ReplaySettings
-from dynamo_opensearch.core.dead_letters.report import ReplayReport
-from dynamo_opensearch.core.dead_letters.shapes import read_contents
+from dynamo_opensearch.core.dead_letters.queue.dead_letter_queue import DeadLetterQueue
+from dynamo_opensearch.core.dead_letters.ranges.reader import RangeReader
+from dynamo_opensearch.core.dead_letters.replay.consumer import Replay, ReplayPorts, ReplaySettings
+from dynamo_opensearch.core.dead_letters.replay.dry_receives import dry_receives
+from dynamo_opensearch.core.dead_letters.replay.intake import IntakeSettings
+from dynamo_opensearch.core.dead_letters.replay.peek import Peek, PeekPorts
+from dynamo_opensearch.core.dead_letters.replay.progress import ReplayProgress
+from dynamo_opensearch.core.dead_letters.replay.report import ReplayReport
+from dynamo_opensearch.core.dead_letters.shapes.bodies import read_contents
 from dynamo_opensearch.core.dead_letters.stored_objects import StoredObjects
 from dynamo_opensearch.core.dead_letters.understanding import Understanding
 from dynamo_opensearch.core.dynamodb.keyed_reads import KeyedReader

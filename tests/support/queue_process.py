@@ -7,7 +7,7 @@ import sys
 import time
 
 from dynamo_opensearch.core.clock import SystemClock
-from dynamo_opensearch.core.dead_letters.queue import DeadLetterQueue
+from dynamo_opensearch.core.dead_letters.queue.dead_letter_queue import DeadLetterQueue
 from tests.support import oracle
 from tests.support.fakes import quick_retry
 

@@ -3,12 +3,12 @@
 from collections.abc import Callable
 from functools import partial
 
-from dynamo_opensearch.core.dead_letters.intake import IntakeSettings
 from dynamo_opensearch.core.dead_letters.messages import StoredObject
-from dynamo_opensearch.core.dead_letters.progress import ReplayProgress
-from dynamo_opensearch.core.dead_letters.ranges import RangeReader
-from dynamo_opensearch.core.dead_letters.replay import Replay, ReplayPorts, ReplaySettings
-from dynamo_opensearch.core.dead_letters.shapes import read_contents
+from dynamo_opensearch.core.dead_letters.ranges.reader import RangeReader
+from dynamo_opensearch.core.dead_letters.replay.consumer import Replay, ReplayPorts, ReplaySettings
+from dynamo_opensearch.core.dead_letters.replay.intake import IntakeSettings
+from dynamo_opensearch.core.dead_letters.replay.progress import ReplayProgress
+from dynamo_opensearch.core.dead_letters.shapes.bodies import read_contents
 from dynamo_opensearch.core.dead_letters.understanding import Understanding
 from dynamo_opensearch.core.dynamodb.stream_client import StreamClient
 from dynamo_opensearch.core.look.living import LivingIndices

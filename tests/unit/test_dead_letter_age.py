@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, ConnectTimeoutError
 
-from dynamo_opensearch.core.dead_letters.figures import DeadLetterFigures
-from dynamo_opensearch.core.dead_letters.oldest_age import oldest_age_s
+from dynamo_opensearch.core.dead_letters.alarm.figures import DeadLetterFigures
+from dynamo_opensearch.core.dead_letters.alarm.oldest_age import oldest_age_s
 from tests.support.fakes import NOW_US, FakeClock, quick_retry
 
 NOW = datetime.fromtimestamp(NOW_US / 1e6, UTC)

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dynamo_opensearch.core.dead_letters.messages import KeyType, NotUnderstoodError, TableIdentity
-from dynamo_opensearch.core.dead_letters.records import KEY_MEMBERS
-from dynamo_opensearch.core.dead_letters.shapes import read_contents
+from dynamo_opensearch.core.dead_letters.shapes.bodies import read_contents
+from dynamo_opensearch.core.dead_letters.shapes.records import KEY_MEMBERS
 from dynamo_opensearch.core.documents.ids import document_id
 from tests.support.dead_letter_bodies import ALL, STREAM_ARN, TABLE
 

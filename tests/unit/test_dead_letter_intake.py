@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
-from dynamo_opensearch.core.dead_letters.intake import Intake, IntakeSettings
 from dynamo_opensearch.core.dead_letters.messages import Message
+from dynamo_opensearch.core.dead_letters.replay.intake import Intake, IntakeSettings
 from tests.support.fakes import NOW_US, FakeClock
 from tests.support.memory_queue import MemoryQueue, QueueConsumer
 

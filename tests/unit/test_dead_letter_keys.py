@@ -10,10 +10,10 @@ from boto3.dynamodb.types import TypeSerializer
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from dynamo_opensearch.core.dead_letters.json_values import parse
-from dynamo_opensearch.core.dead_letters.key_values import MAX_BYTES, key_values
 from dynamo_opensearch.core.dead_letters.messages import KeyType, NotUnderstoodError, TableIdentity
-from dynamo_opensearch.core.dead_letters.records import time_us
+from dynamo_opensearch.core.dead_letters.shapes.json_values import parse
+from dynamo_opensearch.core.dead_letters.shapes.key_values import MAX_BYTES, key_values
+from dynamo_opensearch.core.dead_letters.shapes.records import time_us
 from dynamo_opensearch.core.documents.builder import KeyValues
 from dynamo_opensearch.core.documents.ids import document_id
 from tests.support.typed_items import numbers

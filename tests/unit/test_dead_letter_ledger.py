@@ -6,8 +6,8 @@ from collections import defaultdict
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dynamo_opensearch.core.dead_letters.ledger import MessageLedger
 from dynamo_opensearch.core.dead_letters.messages import KeyEvent
+from dynamo_opensearch.core.dead_letters.replay.ledger import MessageLedger
 from dynamo_opensearch.core.stamps import StampRule
 
 STAMPS = StampRule(stream_rounding_s=1.0, margin_s=6.0)

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dynamo_opensearch.core.dead_letters.dry_receives import dry_receives, note_dry_receives
 from dynamo_opensearch.core.dead_letters.messages import Message
 from dynamo_opensearch.core.dead_letters.parking import Kind, ParkedMessage, clear_covered
+from dynamo_opensearch.core.dead_letters.replay.dry_receives import dry_receives, note_dry_receives
 from dynamo_opensearch.core.stamps import StampRule
 from dynamo_opensearch.core.state.index_store import StateConflictError
 from tests.support.dead_letter_stores import MemoryParking

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from dynamo_opensearch.core.dead_letters import peek
 from dynamo_opensearch.core.dead_letters.messages import Message
+from dynamo_opensearch.core.dead_letters.replay import peek
 from dynamo_opensearch.core.dead_letters.samples import dead_letter_samples
 from dynamo_opensearch.core.documents.ids import document_id
 from dynamo_opensearch.core.errors import ServiceUnavailableError

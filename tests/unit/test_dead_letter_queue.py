@@ -9,10 +9,10 @@ from botocore.exceptions import EndpointConnectionError, NoCredentialsError
 
 from dynamo_opensearch.core.aws.sqs_errors import QueueKeyError, QueueMissingError, QueueRequestError
 from dynamo_opensearch.core.aws.sqs_queue import SqsQueue
-from dynamo_opensearch.core.dead_letters.held import Held, HeldMessages
 from dynamo_opensearch.core.dead_letters.messages import Depth, Message
-from dynamo_opensearch.core.dead_letters.queue import DeadLetterQueue
-from dynamo_opensearch.core.dead_letters.visibility import LONGEST_HOLD_S, VisibilityKeeper
+from dynamo_opensearch.core.dead_letters.queue.dead_letter_queue import DeadLetterQueue
+from dynamo_opensearch.core.dead_letters.queue.held import Held, HeldMessages
+from dynamo_opensearch.core.dead_letters.queue.visibility import LONGEST_HOLD_S, VisibilityKeeper
 from dynamo_opensearch.core.errors import AccessDeniedError, ServiceUnavailableError
 from tests.support.fakes import FakeClock, quick_retry
 from tests.support.scripted_sqs import ScriptedSqs, error, failing, message, messages

@@ -10,15 +10,15 @@ from hypothesis import strategies as st
 
 from dynamo_opensearch.core.clock import WorkerClockError
 from dynamo_opensearch.core.dead_letters.messages import KeyEvent, StreamRange
-from dynamo_opensearch.core.dead_letters.ranges import (
+from dynamo_opensearch.core.dead_letters.ranges.reader import (
     NOT_NUMBERS,
     STREAM_GONE,
     UPSIDE_DOWN,
     RangeReader,
     ReadRange,
 )
-from dynamo_opensearch.core.dead_letters.shard_sweep import EMPTY_PAGES_AT_HEAD, REFUSED, SHARD_GONE
-from dynamo_opensearch.core.dead_letters.wanted_ranges import NO_FIRST, NO_LAST, TRIMMED_WITHIN
+from dynamo_opensearch.core.dead_letters.ranges.shard_sweep import EMPTY_PAGES_AT_HEAD, REFUSED, SHARD_GONE
+from dynamo_opensearch.core.dead_letters.ranges.wanted_ranges import NO_FIRST, NO_LAST, TRIMMED_WITHIN
 from dynamo_opensearch.core.dynamodb.errors import DynamoDbRequestError
 from dynamo_opensearch.core.dynamodb.stream_client import IteratorExpiredError, RecordsTrimmedError, StreamClient
 from dynamo_opensearch.core.errors import AccessDeniedError, ServiceUnavailableError

@@ -7,9 +7,9 @@ from typing import Any
 import orjson
 import pytest
 
-from dynamo_opensearch.core.dead_letters.dry_receives import note_dry_receives
 from dynamo_opensearch.core.dead_letters.messages import Message
 from dynamo_opensearch.core.dead_letters.parking import ParkedMessage
+from dynamo_opensearch.core.dead_letters.replay.dry_receives import note_dry_receives
 from dynamo_opensearch.core.look.living import NoLivingIndexError
 from tests.support.dead_letter_stores import MemoryParking
 from tests.support.followed import ALIAS, NEXT, PREVIOUS

@@ -8,9 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dynamo_opensearch.core.dead_letters.progress import ReplayProgress
-from dynamo_opensearch.core.dead_letters.report import MOST_REASONS, ParkedSample, ReplayReport
-from dynamo_opensearch.core.dead_letters.results import DocumentsRefusedError, check_replay, keep_report, shareable
+from dynamo_opensearch.core.dead_letters.replay.progress import ReplayProgress
+from dynamo_opensearch.core.dead_letters.replay.report import MOST_REASONS, ParkedSample, ReplayReport
+from dynamo_opensearch.core.dead_letters.replay.results import (
+    DocumentsRefusedError,
+    check_replay,
+    keep_report,
+    shareable,
+)
 from dynamo_opensearch.core.documents.builder import Document
 from dynamo_opensearch.core.look.reject_log import RejectLog
 from dynamo_opensearch.core.offer.rejects import Reject

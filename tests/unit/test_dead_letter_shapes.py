@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from dynamo_opensearch.core.dead_letters.json_values import parse
 from dynamo_opensearch.core.dead_letters.messages import (
     Contents,
     KeyEvent,
@@ -16,7 +15,8 @@ from dynamo_opensearch.core.dead_letters.messages import (
     StoredObject,
     StreamRange,
 )
-from dynamo_opensearch.core.dead_letters.shapes import MOST_RECORDS, read_contents
+from dynamo_opensearch.core.dead_letters.shapes.bodies import MOST_RECORDS, read_contents
+from dynamo_opensearch.core.dead_letters.shapes.json_values import parse
 from dynamo_opensearch.core.documents.ids import document_id
 from tests.support.dead_letter_bodies import (
     ALL,

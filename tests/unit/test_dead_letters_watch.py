@@ -9,7 +9,7 @@ import pytest
 from airflow.sdk import Asset
 from airflow.triggers.base import BaseEventTrigger
 
-from dynamo_opensearch.core.dead_letters.filling import FillingRule
+from dynamo_opensearch.core.dead_letters.alarm.filling import FillingRule
 from dynamo_opensearch.core.dead_letters.messages import Depth
 from dynamo_opensearch.core.errors import PassingError, PermanentError
 from dynamo_opensearch.core.targets.environment import DeadLetterSettings

@@ -10,7 +10,7 @@ from airflow.sdk import ObjectStoragePath
 
 from dynamo_opensearch.core.dead_letters.messages import Message
 from dynamo_opensearch.core.dead_letters.parking import ParkedMessage
-from dynamo_opensearch.core.dead_letters.report import ParkedSample, ReplayReport
+from dynamo_opensearch.core.dead_letters.replay.report import ParkedSample, ReplayReport
 from dynamo_opensearch.core.reports import OfferReport
 from dynamo_opensearch.operators import replay
 from dynamo_opensearch.operators.dead_letter_files import ObjectStorageParking, ObjectStorageRejectFiles
@@ -66,7 +66,7 @@ def test_refused_documents_beyond_what_is_allowed_fail_the_run(monkeypatch: pyte
 
 
 def test_a_report_survives_xcom_and_shows_no_key() -> None:
-    from dynamo_opensearch.core.dead_letters.results import shareable
+    from dynamo_opensearch.core.dead_letters.replay.results import shareable
 
     value = shareable(REPORT, show_keys=False)
     assert orjson.loads(orjson.dumps(value)) == value

@@ -5,7 +5,7 @@ from typing import Any, cast
 
 from airflow.sdk import Context
 
-from dynamo_opensearch.core.dead_letters.figures import DeadLetterFigures
+from dynamo_opensearch.core.dead_letters.alarm.figures import DeadLetterFigures
 from dynamo_opensearch.core.targets.environment import DeadLetterSettings
 from dynamo_opensearch.core.targets.model import Target
 from dynamo_opensearch.dag_settings import make_notifier

@@ -7,12 +7,12 @@ from typing import Any
 from airflow.providers.common.compat.sdk import AirflowSkipException
 from airflow.sdk import BaseOperator, Context
 
-from dynamo_opensearch.core.dead_letters.intake import IntakeSettings
 from dynamo_opensearch.core.dead_letters.messages import MessageSource
-from dynamo_opensearch.core.dead_letters.peek import Peek
-from dynamo_opensearch.core.dead_letters.replay import Replay
-from dynamo_opensearch.core.dead_letters.report import ReplayReport
-from dynamo_opensearch.core.dead_letters.results import check_replay, keep_report, shareable
+from dynamo_opensearch.core.dead_letters.replay.consumer import Replay
+from dynamo_opensearch.core.dead_letters.replay.intake import IntakeSettings
+from dynamo_opensearch.core.dead_letters.replay.peek import Peek
+from dynamo_opensearch.core.dead_letters.replay.report import ReplayReport
+from dynamo_opensearch.core.dead_letters.replay.results import check_replay, keep_report, shareable
 from dynamo_opensearch.core.dead_letters.stored_messages import ParkedMessages, RejectedDocuments
 from dynamo_opensearch.operators.dead_letter_files import parking_of, reject_files_of
 from dynamo_opensearch.operators.failures import failures_for_airflow

@@ -7,7 +7,7 @@ from typing import Any
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 from asgiref.sync import sync_to_async
 
-from dynamo_opensearch.core.dead_letters.filling import FillingRule
+from dynamo_opensearch.core.dead_letters.alarm.filling import FillingRule
 from dynamo_opensearch.core.dead_letters.messages import Depth
 from dynamo_opensearch.wiring.dead_letters import dead_letter_queue
 from dynamo_opensearch.wiring.target_connections import TargetConnections

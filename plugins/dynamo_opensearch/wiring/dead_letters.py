@@ -1,9 +1,9 @@
 """The dead letters of a target, wired to its servers."""
 
-from dynamo_opensearch.core.dead_letters.figures import DeadLetterFigures
+from dynamo_opensearch.core.dead_letters.alarm.figures import DeadLetterFigures
+from dynamo_opensearch.core.dead_letters.alarm.oldest_age import oldest_age_s
 from dynamo_opensearch.core.dead_letters.messages import Depth
-from dynamo_opensearch.core.dead_letters.oldest_age import oldest_age_s
-from dynamo_opensearch.core.dead_letters.queue import DeadLetterQueue
+from dynamo_opensearch.core.dead_letters.queue.dead_letter_queue import DeadLetterQueue
 from dynamo_opensearch.core.errors import PermanentError
 from dynamo_opensearch.core.targets.environment import DeadLetterSettings
 from dynamo_opensearch.core.targets.include_folder import environment_name

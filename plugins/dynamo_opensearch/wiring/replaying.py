@@ -4,16 +4,16 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from typing import cast
 
-from dynamo_opensearch.core.dead_letters.dry_receives import dry_receives
-from dynamo_opensearch.core.dead_letters.intake import IntakeSettings
 from dynamo_opensearch.core.dead_letters.messages import Contents, KeyType, MessageSource, TableIdentity
 from dynamo_opensearch.core.dead_letters.parking import Parking
-from dynamo_opensearch.core.dead_letters.peek import Peek, PeekPorts
-from dynamo_opensearch.core.dead_letters.progress import ReplayProgress
-from dynamo_opensearch.core.dead_letters.ranges import RangeReader
-from dynamo_opensearch.core.dead_letters.replay import ReplayPorts, ReplaySettings
+from dynamo_opensearch.core.dead_letters.ranges.reader import RangeReader
+from dynamo_opensearch.core.dead_letters.replay.consumer import ReplayPorts, ReplaySettings
+from dynamo_opensearch.core.dead_letters.replay.dry_receives import dry_receives
+from dynamo_opensearch.core.dead_letters.replay.intake import IntakeSettings
+from dynamo_opensearch.core.dead_letters.replay.peek import Peek, PeekPorts
+from dynamo_opensearch.core.dead_letters.replay.progress import ReplayProgress
 from dynamo_opensearch.core.dead_letters.samples import dead_letter_samples
-from dynamo_opensearch.core.dead_letters.shapes import read_contents
+from dynamo_opensearch.core.dead_letters.shapes.bodies import read_contents
 from dynamo_opensearch.core.dead_letters.stored_messages import read_rejects
 from dynamo_opensearch.core.dead_letters.stored_objects import StoredObjects
 from dynamo_opensearch.core.dead_letters.understanding import Understanding

@@ -3,15 +3,15 @@
 from collections.abc import Iterator
 
 from dynamo_opensearch.core.clock import Clock
-from dynamo_opensearch.core.dead_letters.dry_receives import dry_receives
-from dynamo_opensearch.core.dead_letters.intake import IntakeSettings
 from dynamo_opensearch.core.dead_letters.messages import MessageSource, StoredObject, TableIdentity
 from dynamo_opensearch.core.dead_letters.parking import ParkedMessage
-from dynamo_opensearch.core.dead_letters.progress import ReplayProgress
-from dynamo_opensearch.core.dead_letters.queue import DeadLetterQueue
-from dynamo_opensearch.core.dead_letters.ranges import RangeReader
-from dynamo_opensearch.core.dead_letters.replay import Replay, ReplayPorts, ReplaySettings
-from dynamo_opensearch.core.dead_letters.shapes import read_contents
+from dynamo_opensearch.core.dead_letters.queue.dead_letter_queue import DeadLetterQueue
+from dynamo_opensearch.core.dead_letters.ranges.reader import RangeReader
+from dynamo_opensearch.core.dead_letters.replay.consumer import Replay, ReplayPorts, ReplaySettings
+from dynamo_opensearch.core.dead_letters.replay.dry_receives import dry_receives
+from dynamo_opensearch.core.dead_letters.replay.intake import IntakeSettings
+from dynamo_opensearch.core.dead_letters.replay.progress import ReplayProgress
+from dynamo_opensearch.core.dead_letters.shapes.bodies import read_contents
 from dynamo_opensearch.core.dead_letters.understanding import Understanding
 from dynamo_opensearch.core.dynamodb.stream_client import StreamClient
 from dynamo_opensearch.core.dynamodb.table_description import describe_table

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from dynamo_opensearch.core.dead_letters.peek import Peek
+from dynamo_opensearch.core.dead_letters.replay.peek import Peek
 from dynamo_opensearch.core.documents.attribute_values import Item
 from dynamo_opensearch.core.documents.builder import KeyValues
 from dynamo_opensearch.core.dynamodb.keyed_reads import KeyedReader

@@ -5,7 +5,6 @@ from typing import Protocol
 
 import orjson
 
-from dynamo_opensearch.core.dead_letters.key_values import key_values
 from dynamo_opensearch.core.dead_letters.messages import (
     Contents,
     Depth,
@@ -15,6 +14,7 @@ from dynamo_opensearch.core.dead_letters.messages import (
     TableIdentity,
 )
 from dynamo_opensearch.core.dead_letters.parking import Parking
+from dynamo_opensearch.core.dead_letters.shapes.key_values import key_values
 from dynamo_opensearch.core.stamps import StampRule
 
 

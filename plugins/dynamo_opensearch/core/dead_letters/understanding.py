@@ -11,8 +11,8 @@ from dynamo_opensearch.core.dead_letters.messages import (
     StoredObject,
 )
 from dynamo_opensearch.core.dead_letters.parking import Kind
-from dynamo_opensearch.core.dead_letters.ranges import NOT_NUMBERS, RangeReader
-from dynamo_opensearch.core.dead_letters.shard_sweep import REFUSED
+from dynamo_opensearch.core.dead_letters.ranges.reader import NOT_NUMBERS, RangeReader
+from dynamo_opensearch.core.dead_letters.ranges.shard_sweep import REFUSED
 from dynamo_opensearch.core.dead_letters.stored_objects import StoredObjectMissingError
 from dynamo_opensearch.core.stamps import StampRule
 

@@ -4,7 +4,7 @@ import hashlib
 from dataclasses import replace
 from typing import Any
 
-from dynamo_opensearch.core.dead_letters.report import ReplayReport
+from dynamo_opensearch.core.dead_letters.replay.report import ReplayReport
 from dynamo_opensearch.core.errors import PermanentError
 from dynamo_opensearch.core.state.store import StateStore
 from dynamo_opensearch.core.state.updating import update

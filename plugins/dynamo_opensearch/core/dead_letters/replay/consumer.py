@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from dynamo_opensearch.core.clock import Clock
-from dynamo_opensearch.core.dead_letters.intake import Intake, IntakeSettings
-from dynamo_opensearch.core.dead_letters.ledger import MessageLedger
 from dynamo_opensearch.core.dead_letters.messages import Message, MessageSource
 from dynamo_opensearch.core.dead_letters.parking import ParkedMessage, Parking
-from dynamo_opensearch.core.dead_letters.progress import ReplayProgress
-from dynamo_opensearch.core.dead_letters.report import MOST_IDS, ParkedSample, ReplayReport
+from dynamo_opensearch.core.dead_letters.replay.intake import Intake, IntakeSettings
+from dynamo_opensearch.core.dead_letters.replay.ledger import MessageLedger
+from dynamo_opensearch.core.dead_letters.replay.progress import ReplayProgress
+from dynamo_opensearch.core.dead_letters.replay.report import MOST_IDS, ParkedSample, ReplayReport
 from dynamo_opensearch.core.dead_letters.understanding import Problem, Understanding, Understood
 from dynamo_opensearch.core.documents.ids import document_id
 from dynamo_opensearch.core.dynamodb.keyed_reads import KeyedReader

@@ -5,10 +5,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from dynamo_opensearch.core.clock import Clock
-from dynamo_opensearch.core.dead_letters.dry_receives import note_dry_receives
-from dynamo_opensearch.core.dead_letters.intake import Intake, IntakeSettings
 from dynamo_opensearch.core.dead_letters.messages import Message, MessageSource
-from dynamo_opensearch.core.dead_letters.report import ParkedSample, ReplayReport
+from dynamo_opensearch.core.dead_letters.replay.dry_receives import note_dry_receives
+from dynamo_opensearch.core.dead_letters.replay.intake import Intake, IntakeSettings
+from dynamo_opensearch.core.dead_letters.replay.report import ParkedSample, ReplayReport
 from dynamo_opensearch.core.dead_letters.understanding import Understanding, Understood
 from dynamo_opensearch.core.documents.builder import KeyValues
 from dynamo_opensearch.core.documents.ids import document_id

@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from dynamo_opensearch.core.dead_letters.json_values import Number, object_of
-from dynamo_opensearch.core.dead_letters.key_values import key_values
 from dynamo_opensearch.core.dead_letters.messages import KeyEvent, NotUnderstoodError, TableIdentity
+from dynamo_opensearch.core.dead_letters.shapes.json_values import Number, object_of
+from dynamo_opensearch.core.dead_letters.shapes.key_values import key_values
 
 KEY_MEMBERS = ("Keys", "keys", "Key", "key")
 _IMAGES = ("NewImage", "OldImage")

@@ -4,7 +4,7 @@ from bisect import bisect_left
 from collections.abc import Callable
 
 from dynamo_opensearch.core.clock import Clock
-from dynamo_opensearch.core.dead_letters.wanted_ranges import WantedRanges
+from dynamo_opensearch.core.dead_letters.ranges.wanted_ranges import WantedRanges
 from dynamo_opensearch.core.dynamodb.errors import DynamoDbRequestError
 from dynamo_opensearch.core.dynamodb.stream_client import (
     IteratorExpiredError,

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 
-from dynamo_opensearch.core.dead_letters.report import ReplayReport
+from dynamo_opensearch.core.dead_letters.replay.report import ReplayReport
 from dynamo_opensearch.core.look.reject_log import RejectLog
 from dynamo_opensearch.core.offer.rejects import RejectSink
 from dynamo_opensearch.core.state.store import StateStore

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from dynamo_opensearch.core.aws.sqs_queue import MOST_IN_A_BATCH, SqsQueue
 from dynamo_opensearch.core.clock import Clock
-from dynamo_opensearch.core.dead_letters.held import Held, HeldMessages
+from dynamo_opensearch.core.dead_letters.queue.held import Held, HeldMessages
 
 LONGEST_HOLD_S = 12 * 3_600 - 60
 """SQS keeps a message invisible for 12 hours from its receive; a minute is left for requests on their way."""

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from dynamo_opensearch.core.clock import Clock
 from dynamo_opensearch.core.dead_letters.messages import KeyEvent, StreamRange
-from dynamo_opensearch.core.dead_letters.shard_sweep import SHARD_GONE, ShardSweep
-from dynamo_opensearch.core.dead_letters.wanted_ranges import WantedRange, WantedRanges
+from dynamo_opensearch.core.dead_letters.ranges.shard_sweep import SHARD_GONE, ShardSweep
+from dynamo_opensearch.core.dead_letters.ranges.wanted_ranges import WantedRange, WantedRanges
 from dynamo_opensearch.core.dynamodb.stream_client import StreamClient, StreamMissingError
 
 log = logging.getLogger(__name__)

@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 from decimal import Context, DecimalException, Inexact, InvalidOperation, Overflow, Subnormal
 from typing import Any
 
-from dynamo_opensearch.core.dead_letters.json_values import Number, is_utf8
 from dynamo_opensearch.core.dead_letters.messages import KeyType, NotUnderstoodError, TableIdentity
+from dynamo_opensearch.core.dead_letters.shapes.json_values import Number, is_utf8
 from dynamo_opensearch.core.documents.attribute_values import AttributeValueError
 from dynamo_opensearch.core.documents.builder import KeyValues
 from dynamo_opensearch.core.documents.ids import key_text

@@ -11,9 +11,9 @@ from typing import Any, Self, TypeVar
 from dynamo_opensearch.core.aws.sqs_queue import MOST_IN_A_BATCH, ReceivedMessage, SqsQueue
 from dynamo_opensearch.core.backoff import RetryPolicy
 from dynamo_opensearch.core.clock import Clock
-from dynamo_opensearch.core.dead_letters.held import Held, HeldMessages
 from dynamo_opensearch.core.dead_letters.messages import Depth, Message
-from dynamo_opensearch.core.dead_letters.visibility import VisibilityKeeper
+from dynamo_opensearch.core.dead_letters.queue.held import Held, HeldMessages
+from dynamo_opensearch.core.dead_letters.queue.visibility import VisibilityKeeper
 from dynamo_opensearch.core.errors import SyncError
 
 MORE_WAIT_S = 1.0

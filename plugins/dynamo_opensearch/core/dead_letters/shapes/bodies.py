@@ -14,7 +14,6 @@ import re
 from typing import Any
 from urllib.parse import unquote_plus
 
-from dynamo_opensearch.core.dead_letters.json_values import Number, object_of, opened, parse, text_of
 from dynamo_opensearch.core.dead_letters.messages import (
     Contents,
     KeyEvent,
@@ -23,7 +22,8 @@ from dynamo_opensearch.core.dead_letters.messages import (
     StreamRange,
     TableIdentity,
 )
-from dynamo_opensearch.core.dead_letters.records import KEY_MEMBERS, check_arn, key_event, key_events
+from dynamo_opensearch.core.dead_letters.shapes.json_values import Number, object_of, opened, parse, text_of
+from dynamo_opensearch.core.dead_letters.shapes.records import KEY_MEMBERS, check_arn, key_event, key_events
 
 Fields = dict[str, Any]
 

@@ -1,0 +1,1 @@
+"""The queue's side: receives, visibility, deletes."""

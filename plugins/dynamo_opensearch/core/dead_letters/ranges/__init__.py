@@ -1,0 +1,1 @@
+"""Ranges of stream records, read again from the stream."""

@@ -1,0 +1,1 @@
+"""A replay: messages in, looks, messages out, and the report of it."""
