@@ -3,6 +3,7 @@
 Results in build/soak.json. SOAK_DEAD_LETTERS changes the number of records.
 """
 
+import json
 import os
 import signal
 import time
@@ -12,12 +13,15 @@ from typing import Any
 
 import pytest
 
+from tests.support import oracle
 from tests.support.live_traffic import TableTraffic, lags_up_to
 from tests.support.soak_results import write_results
+from tests.support.trimmable import Trimmer, plan_trimmable
 from tests.system.airflow_deployment import Deployment, deployed, wait_for
 from tests.system.dead_letters import GARBAGE, Queue, break_the_indexer, differences, parked_messages, replay, reported
 from tests.system.live_members import REPLAY, indexed, unpause_all, wait_for_end
 from tools.local import members
+from tools.local.processes import Launch
 
 RECORDS = int(os.environ.get("SOAK_DEAD_LETTERS", "5000"))
 ITEMS = RECORDS
@@ -26,8 +30,14 @@ pytestmark = pytest.mark.soak
 
 
 @pytest.fixture(scope="module")
-def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    with deployed(tmp_path_factory.mktemp("replay-soak")) as started:
+def trimmable(tmp_path_factory: pytest.TempPathFactory) -> tuple[Launch, Trimmer]:
+    return plan_trimmable(tmp_path_factory.mktemp("trimmable"))
+
+
+@pytest.fixture(scope="module")
+def deployment(tmp_path_factory: pytest.TempPathFactory, trimmable: tuple[Launch, Trimmer]) -> Iterator[Deployment]:
+    launch, _ = trimmable
+    with deployed(tmp_path_factory.mktemp("replay-soak"), aws=launch) as started:
         started.change_target(lambda text: text.replace("retry_delay_s: 1", "retry_delay_s: 1\n  retries: 20"))
         unpause_all(started)
         yield started
@@ -42,13 +52,21 @@ def queue(deployment: Deployment) -> Queue:
     return queue
 
 
-def judge(deployment: Deployment, queue: Queue, what: str, run_id: str, records: int, **more: object) -> dict[str, Any]:
-    """The queue is empty and both sides are equal; written down."""
+def judge(
+    deployment: Deployment,
+    queue: Queue,
+    what: str,
+    run_id: str,
+    records: int,
+    lost: frozenset[str] = frozenset(),
+    **more: object,
+) -> dict[str, Any]:
+    """The queue is empty and both sides are equal but for the ``lost`` members; written down."""
     report = reported(deployment, run_id)
     found = {
         "records": records,
         "queue": queue.depth(),
-        "differences": len(differences(deployment)),
+        "differences": sum(difference.split(": ")[1] not in lost for difference in differences(deployment)),
         "report": {
             name: report[name] for name in ("received", "replayed", "parked", "left", "again", "events", "keys")
         },
@@ -129,3 +147,52 @@ def test_one_message_in_a_hundred_is_garbage(deployment: Deployment, queue: Queu
     report = judge(deployment, queue, "replay, one in a hundred garbage", replay(deployment), records)
     assert Counter(one["message"]["body"] for one in parked_messages(deployment)) == wanted
     assert report["kinds"] == {"not understood": wanted.total()}
+
+
+def keys_by_number(deployment: Deployment) -> dict[str, str]:
+    """The member of each record that the table's stream has, by sequence number; by plain boto3."""
+    streams = oracle.client(deployment.aws.url, "dynamodbstreams")
+    arn = deployment.dynamodb.describe_table(TableName=members.TABLE)["Table"]["LatestStreamArn"]
+    found: dict[str, str] = {}
+    for shard in streams.describe_stream(StreamArn=arn)["StreamDescription"]["Shards"]:
+        where = {"StreamArn": arn, "ShardId": shard["ShardId"], "ShardIteratorType": "TRIM_HORIZON"}
+        token = streams.get_shard_iterator(**where)["ShardIterator"]
+        while token and (page := streams.get_records(ShardIterator=token))["Records"]:
+            changes = [record["dynamodb"] for record in page["Records"]]
+            found |= {one["SequenceNumber"]: one["Keys"][members.HASH_KEY]["S"] for one in changes}
+            token = page.get("NextShardIterator")
+    streams.close()
+    return found
+
+
+def test_half_of_the_shard_is_trimmed(deployment: Deployment, queue: Queue, trimmable: tuple[Launch, Trimmer]) -> None:
+    """All but the members whose only changes the stream has lost are equal, and what told of them is parked."""
+    records = break_the_indexer(deployment, RECORDS)
+    bodies = queue.bodies()
+    ranges = sorted(
+        (batch["startSequenceNumber"], batch["endSequenceNumber"])
+        for batch in (json.loads(body)["DDBStreamBatchInfo"] for body in bodies)
+    )
+    cut_at = ranges[len(ranges) // 2][0]
+    keys = keys_by_number(deployment)
+    failed = {number: key for number, key in keys.items() if number >= ranges[0][0]}
+    assert len(failed) == records
+    lost = frozenset(failed[one] for one in failed if one <= cut_at) - {failed[one] for one in failed if one > cut_at}
+    _, trimmer = trimmable
+    trimmer.trim_to(cut_at)
+    try:
+        run_id = replay(deployment)
+    finally:
+        trimmer.trim_to("")
+
+    gone = sum(first <= cut_at for first, _ in ranges)
+    report = judge(
+        deployment, queue, "replay, half of the shard trimmed", run_id, records, lost, members_lost=len(lost)
+    )
+    wrong = {difference.split(": ")[1] for difference in differences(deployment)}
+    assert wrong == lost
+    assert (report["parked"], report["kinds"]) == (gone, {"lost by the stream": gone})
+    parked = {one["message"]["body"] for one in parked_messages(deployment) if one["run_id"] == run_id}
+    assert parked == {
+        body for body in bodies if json.loads(body)["DDBStreamBatchInfo"]["startSequenceNumber"] <= cut_at
+    }

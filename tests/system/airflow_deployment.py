@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from tools.local import airflow, connections, http, members, ministack, opensearch, paths, ports
 from tools.local.airflow_api import FINISHED, AirflowApi
-from tools.local.processes import Server, running_together
+from tools.local.processes import Launch, Server, running_together
 
 DAG_ID = "members_backfill"
 T = TypeVar("T")
@@ -91,15 +91,15 @@ def wait_for(look: Callable[[], T | None], timeout_s: float, what: str) -> T:
 
 
 @contextmanager
-def deployed(folder: Path, changes: Mapping[str, str] = {}) -> Iterator[Deployment]:
-    """Start all servers in a folder; the target's retries come after a second."""
+def deployed(folder: Path, changes: Mapping[str, str] = {}, aws: Launch | None = None) -> Iterator[Deployment]:
+    """Start all servers in a folder; the target's retries come after a second. ``aws``: a MiniStack of one's own."""
     include = folder / "include"
     (include / "targets").mkdir(parents=True)
     (include / "mappings").mkdir()
     for name in ("targets/members.yaml", "targets/orders.yaml", "mappings/members.json", "mappings/orders.json"):
         text = (paths.ROOT / "include" / name).read_text()
         (include / name).write_text(text.replace("enabled: false", "enabled: true"))
-    aws = ministack.plan_launch(folder / "ministack", ports.free_port())
+    aws = aws or ministack.plan_launch(folder / "ministack", ports.free_port())
     search = opensearch.plan_launch(
         folder / "opensearch", ports.free_port(opensearch.HTTP_PORTS), ports.free_port(), "512m"
     )
