@@ -11,6 +11,8 @@ from tools.local import http
 FINISHED = frozenset({"success", "failed"})
 FAILED = frozenset({"failed", "upstream_failed"})
 _PAGE = 100
+_TIMEOUT_S = 90.0
+"""Longer than Airflow waits for its database; see ``airflow.settings``."""
 
 
 class DagMissingError(RuntimeError):
@@ -105,7 +107,7 @@ class AirflowApi:
         if not self._token:
             self._token = http.call(f"{self.url}/auth/token")["access_token"]
         headers = {"Authorization": f"Bearer {self._token}"}
-        return http.call(f"{self.url}/api/v2{path}", method=method, body=body, headers=headers, timeout_s=30.0)
+        return http.call(f"{self.url}/api/v2{path}", method=method, body=body, headers=headers, timeout_s=_TIMEOUT_S)
 
     def _has_dag(self, dag_id: str) -> bool:
         try:
