@@ -1,8 +1,8 @@
 """What a target file tells Airflow about its DAGs."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 _FROZEN = ConfigDict(extra="forbid", frozen=True)
 
@@ -25,6 +25,21 @@ class Schedule(BaseModel):
         except Exception as error:
             raise ValueError(f"no such time zone: {timezone!r}") from error
         return timezone
+
+
+class Reconciliation(Schedule):
+    """When a reconciliation runs by itself, how closely it looks and what it does about differences."""
+
+    depth: Literal["approximate", "count", "keys", "content"] = Field("count", description="How both sides compare.")
+    repair: Literal["none", "plan", "apply"] = Field(
+        "none", description="What is done about differences; plan and apply need depth keys or content."
+    )
+
+    @model_validator(mode="after")
+    def _repairs_what_has_keys(self) -> "Reconciliation":
+        if self.repair != "none" and self.depth not in ("keys", "content"):
+            raise ValueError(f"repair {self.repair} needs depth keys or content, got {self.depth}")
+        return self
 
 
 class Notifier(BaseModel):
@@ -50,11 +65,26 @@ class AirflowSettings(BaseModel):
     retries: int = Field(3, ge=0, le=100, description="Tries after the first one, per task.")
     retry_delay_s: float = Field(30, ge=0, le=86_400, description="Seconds before the first retry; doubles.")
     task_timeout_h: float = Field(12, gt=0, le=24 * 30, description="Hours after which a task is stopped.")
-    nightly: Schedule = Field(
-        default_factory=lambda: Schedule(cron="30 2 * * *"), description="When members_reconcile runs."
+    nightly: Reconciliation = Field(
+        default_factory=lambda: Reconciliation(cron="30 2 * * *"), description="When <target>_reconcile runs."
     )
-    weekly: Schedule | None = Field(None, description="When it compares content.")
+    weekly: Reconciliation | None = Field(
+        None, description="When it looks more closely (depth content, unless said); in the time zone of nightly."
+    )
     notifiers: tuple[Notifier, ...] = Field((), description="Called when a run fails.")
     deadline_h: float | None = Field(None, gt=0, description="Hours after which a run is reported as late.")
     approval_timeout_h: float = Field(24, gt=0, le=24 * 30, description="Hours that a rebuild waits for an approval.")
     approvers: tuple[str, ...] = Field((), description="Users who may approve; default: whoever may edit the DAG run.")
+
+    @field_validator("weekly", mode="before")
+    @classmethod
+    def _is_deep(cls, weekly: Any) -> Any:
+        return {"depth": "content", **weekly} if isinstance(weekly, dict) else weekly
+
+    @model_validator(mode="after")
+    def _has_one_time_zone(self) -> "AirflowSettings":
+        if self.weekly is not None and self.weekly.timezone != self.nightly.timezone:
+            raise ValueError(
+                f"weekly.timezone must be that of nightly ({self.nightly.timezone}), got {self.weekly.timezone}"
+            )
+        return self
