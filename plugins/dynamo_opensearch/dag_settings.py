@@ -95,6 +95,11 @@ def index_asset(target: Target) -> Asset:
     return Asset(name=target.alias, uri=f"opensearch://{target.alias}")
 
 
+def reconciled_asset(target: Target) -> Asset:
+    """The asset that stands for a reconciliation that found both sides equal."""
+    return Asset(name=f"{target.name}_reconciled", uri=f"reconciled://{target.name}")
+
+
 def dead_letters_asset(target: Target) -> Asset | None:
     """The asset that changes each time that the target's dead-letter queue has filled to ``replay_at``.
 

@@ -19,6 +19,7 @@ from dynamo_opensearch.core.compare.comparison import ComparisonPorts, Compariso
 from dynamo_opensearch.core.compare.index_side import ShardsFailedError, point_in_time, read_shard
 from dynamo_opensearch.core.compare.mending import Mender
 from dynamo_opensearch.core.compare.report import ComparisonReport
+from dynamo_opensearch.core.compare.rows import RowWriter
 from dynamo_opensearch.core.compare.table_side import Depth
 from dynamo_opensearch.core.documents.builder import KeyValues
 from dynamo_opensearch.core.documents.ids import document_id
@@ -566,8 +567,8 @@ def test_a_point_in_time_is_there_while_it_is_read_and_released_when_reading_fai
         seen.append(len(target.points_in_time()))
         raise RuntimeError("stop")
 
-    with pytest.raises(RuntimeError):
-        read_shard(target.rig.patient, target.rig.index, 0, "keys", target.scratch / "rows.parquet", on_page)
+    with pytest.raises(RuntimeError), RowWriter(target.scratch / "rows.parquet") as writer:
+        read_shard(target.rig.patient, target.rig.index, 0, "keys", writer, on_page)
     assert seen == [1]
     with point_in_time(target.rig.patient, target.rig.index, 0):
         assert len(target.points_in_time()) == 1

@@ -88,6 +88,14 @@ class DynamoDbTableHook(AwsBaseHook):
         """
         return self._checked_client("s3")
 
+    def lambda_client(self) -> Any:
+        """A client of Lambda, where the indexer's event source mapping is to be seen.
+
+        Raises:
+            LiteralCredentialsError: as ``table_client``.
+        """
+        return self._checked_client("lambda")
+
     def _checked_client(self, service: str) -> Any:
         quiet_client_logs()
         client = self._client_of(service)

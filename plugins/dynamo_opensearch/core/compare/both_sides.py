@@ -11,7 +11,7 @@ from pathlib import Path
 from dynamo_opensearch.core.clock import Clock
 from dynamo_opensearch.core.collector import collector_paused
 from dynamo_opensearch.core.compare.index_side import count_shards, read_shard, refresh
-from dynamo_opensearch.core.compare.rows import SideRead
+from dynamo_opensearch.core.compare.rows import RowWriter, SideRead
 from dynamo_opensearch.core.compare.table_side import Depth, ItemRows, read_segments
 from dynamo_opensearch.core.dynamodb.scan import ScanSettings
 from dynamo_opensearch.core.dynamodb.table_client import TableClient
@@ -93,7 +93,8 @@ def _table_work(sides: BothSides, folder: Path, on_page: Callable[[], None]) -> 
 
     def read(first: int, file: Path) -> SideRead:
         segments = range(first, total, readers)
-        return read_segments(sides.table, segments, sides.scan, sides.rows, share, sides.clock, file, on_page)
+        with RowWriter(file) as writer:
+            return read_segments(sides.table, segments, sides.scan, sides.rows, share, sides.clock, writer, on_page)
 
     files = [folder / f"table-{number}.parquet" for number in range(readers)]
     return {file: partial(read, first, file) for first, file in enumerate(files)}
@@ -101,7 +102,8 @@ def _table_work(sides: BothSides, folder: Path, on_page: Callable[[], None]) -> 
 
 def _index_work(sides: BothSides, folder: Path, on_page: Callable[[], None]) -> dict[Path, Callable[[], SideRead]]:
     def read(shard: int, file: Path) -> SideRead:
-        return read_shard(sides.patient, sides.index, shard, sides.depth, file, on_page)
+        with RowWriter(file) as writer:
+            return read_shard(sides.patient, sides.index, shard, sides.depth, writer, on_page)
 
     files = [folder / f"index-{shard}.parquet" for shard in range(count_shards(sides.patient, sides.index))]
     return {file: partial(read, shard, file) for shard, file in enumerate(files)}

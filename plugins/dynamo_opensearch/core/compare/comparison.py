@@ -12,11 +12,13 @@ from typing import Any
 
 from dynamo_opensearch.core.clock import Clock
 from dynamo_opensearch.core.compare.both_sides import BothSides, SideFiles, read_both_sides
+from dynamo_opensearch.core.compare.findings import Findings
 from dynamo_opensearch.core.compare.index_side import routing_of_aliases
 from dynamo_opensearch.core.compare.join import Found, JoinSettings, Kind, join_partition, partitions_for
 from dynamo_opensearch.core.compare.looking import Looker
 from dynamo_opensearch.core.compare.report import ComparisonReport
 from dynamo_opensearch.core.compare.resolving import Offer, Resolver, most_suspects
+from dynamo_opensearch.core.compare.rows import SideRead
 from dynamo_opensearch.core.compare.table_side import Depth, ItemRows
 from dynamo_opensearch.core.documents.builder import DocumentBuilder
 from dynamo_opensearch.core.dynamodb.keyed_reads import KeyedReader
@@ -99,7 +101,10 @@ def compare(settings: ComparisonSettings, ports: ComparisonPorts) -> ComparisonR
         else:
             resolver.resolve(files)
     read_units = table.read.read_units + looker.read_units
-    report = _report(settings, table, index, found, resolver, read_units, ports.clock.monotonic_s() - began_s)
+    seconds = ports.clock.monotonic_s() - began_s
+    report = conclude(
+        settings.index, settings.depth, table.read, index.read, found, resolver.findings, read_units, seconds
+    )
     log.info("%s", report)
     return report
 
@@ -137,22 +142,27 @@ def _join(table: SideFiles, index: SideFiles, memory_bytes: int, folder: Path) -
     return files, found
 
 
-def _report(
-    settings: ComparisonSettings,
-    table: SideFiles,
-    index: SideFiles,
+def conclude(
+    index: str,
+    depth: Depth,
+    table_read: SideRead,
+    index_read: SideRead,
     found: Found,
-    resolver: Resolver,
+    findings: Findings,
     read_units: float,
     seconds: float,
 ) -> ComparisonReport:
-    findings = resolver.findings
+    """The report of both readings, their join, and what became of the suspects.
+
+    Raises:
+        ComparisonCountError: the numbers do not add up, so something of it was lost.
+    """
     return ComparisonReport(
-        index=settings.index,
-        depth=settings.depth,
-        table_count=table.read.rows,
-        index_count=index.read.rows,
-        skipped=table.read.skipped,
+        index=index,
+        depth=depth,
+        table_count=table_read.rows,
+        index_count=index_read.rows,
+        skipped=table_read.skipped,
         found=found,
         missing=findings.differences[Kind.MISSING],
         orphaned=findings.differences[Kind.ORPHANED],

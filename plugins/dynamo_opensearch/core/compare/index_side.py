@@ -10,14 +10,13 @@ replica that copies segments may lag behind a refresh.
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import orjson
 
 from dynamo_opensearch.core.compare.digest import decode_exact, plain_integer, value_digest
-from dynamo_opensearch.core.compare.rows import OnPage, Row, RowWriter, SideRead, go_on
+from dynamo_opensearch.core.compare.rows import OnPage, Row, RowSink, SideRead, go_on
 from dynamo_opensearch.core.compare.table_side import Depth
 from dynamo_opensearch.core.errors import PassingError, SyncError
 from dynamo_opensearch.core.opensearch.patient import PatientCluster
@@ -74,9 +73,9 @@ def refresh(cluster: PatientCluster, index: str) -> None:
 
 
 def read_shard(
-    cluster: PatientCluster, index: str, shard: int, depth: Depth, file: Path, on_page: OnPage = go_on
+    cluster: PatientCluster, index: str, shard: int, depth: Depth, sink: RowSink, on_page: OnPage = go_on
 ) -> SideRead:
-    """Read all documents of one shard, as they are now, into a file. A second run replaces the file.
+    """Read all documents of one shard, as they are now, page by page, into a sink.
 
     What ``on_page`` raises ends it.
 
@@ -85,10 +84,10 @@ def read_shard(
         ServiceUnavailableError, AccessDeniedError, OpenSearchRequestError: as ``PatientCluster.request``.
     """
     rows = 0
-    with RowWriter(file) as writer, point_in_time(cluster, index, shard) as pit:
+    with point_in_time(cluster, index, shard) as pit:
         for page in _pages(cluster, index, pit, depth):
             on_page()
-            writer.write(page)
+            sink.write(page)
             rows += len(page)
     return SideRead(rows=rows)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from dynamo_opensearch.core.clock import Clock
 from dynamo_opensearch.core.compare.findings import Findings
 from dynamo_opensearch.core.compare.join import Found, Kind, Suspect, read_suspects
+from dynamo_opensearch.core.compare.looking import Look
 from dynamo_opensearch.core.compare.settling import LookAt, Settled, settle
 from dynamo_opensearch.core.documents.builder import KeyValues
 from dynamo_opensearch.core.reports import OfferReport
@@ -15,6 +16,9 @@ log = logging.getLogger(__name__)
 
 Offer = Callable[[Sequence[KeyValues]], OfferReport]
 """Offers the items of these keys as they are now; ``Mender.offer``."""
+
+OnDifference = Callable[[Suspect, Look | None], None]
+"""Told of each difference that is left, with the last look at it; None where it was not looked at again."""
 
 AT_ONCE = 10_000
 """Suspects in memory, and the fewest that are worth looking at however small the table is."""
@@ -27,15 +31,26 @@ def most_suspects(table_count: int, max_mends: int | None) -> int:
     return max(AT_ONCE, int(table_count * _WORTH_LOOKING_AT), max_mends or 0)
 
 
+def _nobody(suspect: Suspect, look: Look | None) -> None:
+    """An ``OnDifference`` that does nothing."""
+
+
 class Resolver:
     """Works through suspects. ``findings`` says what became of them. One thread."""
 
     def __init__(
-        self, look_at: LookAt, offer: Offer | None, max_mends: int | None, waits_s: Sequence[float], clock: Clock
+        self,
+        look_at: LookAt,
+        offer: Offer | None,
+        max_mends: int | None,
+        waits_s: Sequence[float],
+        clock: Clock,
+        on_difference: OnDifference = _nobody,
     ) -> None:
         self._look_at, self._waits_s, self._clock = look_at, tuple(waits_s), clock
         self._offer = offer
         self._mends_left = max_mends or 0
+        self._on_difference = on_difference
         self.findings = Findings()
 
     def resolve(self, files: Sequence[Path]) -> None:
@@ -49,12 +64,12 @@ class Resolver:
             differing = []
             for settled in settle(suspects, self._look_at, self._waits_s, self._clock):
                 if settled.is_in_motion:
-                    self.findings.end(settled)
+                    self._end(settled)
                 else:
                     self.findings.name(settled.look)
                     differing.append(settled)
             for settled in self._mend(differing):
-                self.findings.end(settled)
+                self._end(settled)
 
     def leave(self, files: Sequence[Path], found: Found) -> None:
         """Count everything as it was found, with a few samples: it is too much to look at."""
@@ -62,8 +77,14 @@ class Resolver:
         for suspects in self._batches(files):
             for suspect in suspects:
                 self.findings.sample(suspect.kind, suspect.id)
+                self._on_difference(suspect, None)
         for kind, count in ((Kind.MISSING, found.missing), (Kind.ORPHANED, found.orphaned), (Kind.STALE, found.stale)):
             self.findings.not_looked_at(kind, count)
+
+    def _end(self, settled: Settled) -> None:
+        self.findings.end(settled)
+        if not settled.is_in_motion:
+            self._on_difference(settled.look.suspect, settled.look)
 
     def _batches(self, files: Sequence[Path]) -> Iterator[list[Suspect]]:
         """All but the refused items, of which only samples are kept."""
@@ -72,6 +93,7 @@ class Resolver:
                 for suspect in batch:
                     if suspect.kind is Kind.REFUSED:
                         self.findings.sample(suspect.kind, suspect.id)
+                        self._on_difference(suspect, None)
                 if suspects := [suspect for suspect in batch if suspect.kind is not Kind.REFUSED]:
                     yield suspects
 

@@ -1,10 +1,12 @@
 """What one side holds, as rows in Parquet files: id, routing, digest, and the key where the id does not tell it."""
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Protocol, Self
+from zlib import crc32
 
 import orjson
 import pyarrow as pa
@@ -22,6 +24,7 @@ def go_on() -> None:
 
 ROWS_IN_GROUP = 5_000
 """Rows that a writer holds in memory at most."""
+_LEAST_ROWS_IN_GROUP = 500
 
 SIDE_SCHEMA = pa.schema(
     [
@@ -63,6 +66,14 @@ class SideRead:
         )
 
 
+class RowSink(Protocol):
+    """What takes the rows of a reader."""
+
+    def write(self, rows: Sequence[Row]) -> None:
+        """Add rows."""
+        ...
+
+
 class RowWriter:
     """Writes rows to one file, in groups of bounded size. Not shared by threads; a second run replaces the file.
 
@@ -70,10 +81,11 @@ class RowWriter:
     which doubled the memory of a reading.
     """
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path, rows_in_group: int = ROWS_IN_GROUP) -> None:
         pa.set_memory_pool(pa.system_memory_pool())
         self._writer = pq.ParquetWriter(file, SIDE_SCHEMA, compression="zstd")
         self._rows: list[Row] = []
+        self._rows_in_group = rows_in_group
 
     def __enter__(self) -> Self:
         return self
@@ -87,7 +99,7 @@ class RowWriter:
     def write(self, rows: Sequence[Row]) -> None:
         """Add rows."""
         self._rows += rows
-        if len(self._rows) >= ROWS_IN_GROUP:
+        if len(self._rows) >= self._rows_in_group:
             self._flush()
 
     def _flush(self) -> None:
@@ -98,6 +110,44 @@ class RowWriter:
             ]
             self._writer.write_batch(pa.record_batch(columns, schema=SIDE_SCHEMA))
             self._rows = []
+
+
+class PartitionedRowWriter:
+    """Writes each row to the file of its partition, so that a partition can be joined without reading the others.
+
+    Not shared by threads; a second run replaces the files. ``ROWS_IN_GROUP`` rows are in memory at most, with few
+    partitions; 500 for each with many.
+    """
+
+    def __init__(self, files: Sequence[Path]) -> None:
+        rows_in_group = max(_LEAST_ROWS_IN_GROUP, ROWS_IN_GROUP // len(files))
+        self._writers = [RowWriter(file, rows_in_group) for file in files]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with ExitStack() as stack:
+            for writer in self._writers:
+                stack.push(writer)
+
+    def write(self, rows: Sequence[Row]) -> None:
+        """Add rows."""
+        if len(self._writers) == 1:
+            self._writers[0].write(rows)
+            return
+        parts: list[list[Row]] = [[] for _ in self._writers]
+        for row in rows:
+            parts[partition_of(row.id, len(parts))].append(row)
+        for writer, part in zip(self._writers, parts, strict=True):
+            writer.write(part)
+
+
+def partition_of(document_id: str, partitions: int) -> int:
+    """Which partition an id belongs to: the same in every process, on every machine."""
+    return crc32(document_id.encode()) % partitions
 
 
 def read_rows(file: Path, batch_rows: int) -> Iterator[list[dict[str, Any]]]:

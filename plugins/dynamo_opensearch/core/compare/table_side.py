@@ -1,12 +1,11 @@
 """The table's side: what the index should hold, by the rules of that index."""
 
-from pathlib import Path
 from typing import Any, Literal
 
 from dynamo_opensearch.core.clock import Clock
 from dynamo_opensearch.core.compare.digest import content_digest
 from dynamo_opensearch.core.compare.key_of_id import is_shortened
-from dynamo_opensearch.core.compare.rows import OnPage, Row, RowWriter, SideRead, go_on, key_json
+from dynamo_opensearch.core.compare.rows import OnPage, Row, RowSink, SideRead, go_on, key_json
 from dynamo_opensearch.core.documents.attribute_values import Item
 from dynamo_opensearch.core.documents.builder import Document, DocumentBuilder
 from dynamo_opensearch.core.dynamodb.pacing import ReadUnitPacer
@@ -52,24 +51,23 @@ def read_segments(
     rows: ItemRows,
     read_units_per_s: float | None,
     clock: Clock,
-    file: Path,
+    sink: RowSink,
     on_page: OnPage = go_on,
 ) -> SideRead:
-    """Read segments of the table into a file. A second run replaces the file. What ``on_page`` raises ends it.
+    """Read segments of the table, page by page, into a sink. What ``on_page`` raises ends it.
 
     Raises:
         AccessDeniedError, TableMissingError, ServiceUnavailableError, WorkerClockError: as ``scan_segment``.
     """
     pacer = ReadUnitPacer(read_units_per_s, clock)
     read = SideRead()
-    with RowWriter(file) as writer:
-        for segment in segments:
-            for page in scan_segment(table, segment, scan, pacer):
-                on_page()
-                found, skipped = rows.of(page.items)
-                writer.write(found)
-                refused = sum(row.is_refused for row in found)
-                read += SideRead(rows=len(found), skipped=skipped, refused=refused, read_units=page.read_units)
+    for segment in segments:
+        for page in scan_segment(table, segment, scan, pacer):
+            on_page()
+            found, skipped = rows.of(page.items)
+            sink.write(found)
+            refused = sum(row.is_refused for row in found)
+            read += SideRead(rows=len(found), skipped=skipped, refused=refused, read_units=page.read_units)
     return read
 
 

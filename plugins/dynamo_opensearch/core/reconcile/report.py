@@ -34,7 +34,8 @@ class ReconcileReport:
     ``counts`` at the depths approximate and count, ``comparison`` at keys and content; exactly one of them is there.
     ``lag_s``: seconds that the indexer was behind when the run began; None where nothing tells. ``to_repair``: what a
     repair may mend, or was to mend; ``repair_note``: what became of that wish, in words. ``causes``: what else is
-    wrong, where that was looked for. ``cleared``: parked dead letters that this run has made needless.
+    wrong, where that was looked for. ``cleared``: parked dead letters that this run has made needless. ``known``: of
+    the differences, those that an earlier run has found already, the oldest since ``oldest_us``.
     """
 
     subject: Subject
@@ -51,6 +52,8 @@ class ReconcileReport:
     repair_note: str = ""
     causes: tuple[str, ...] = ()
     cleared: int = 0
+    known: int = 0
+    oldest_us: int | None = None
 
     def __post_init__(self) -> None:
         if (self.counts is None) == (self.comparison is None):
