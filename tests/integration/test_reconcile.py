@@ -105,7 +105,7 @@ def test_a_join_without_one_of_its_files_says_so(reconciling: Make) -> None:
     one.read_all(plan)
     (one.files.folder / side_name("index", 0, 0)).unlink()
 
-    with pytest.raises(WorkFileMissingError, match="Start a new run"):
+    with pytest.raises(WorkFileMissingError, match="Start this DAG again"):
         one.join_all(plan)
 
 

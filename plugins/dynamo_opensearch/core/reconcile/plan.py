@@ -64,7 +64,10 @@ class ReconcilePlan:
 
     def to_json(self) -> dict[str, Any]:
         """For XCom."""
-        return asdict(self)
+        return asdict(self) | {
+            "parts": [asdict(part) for part in self.parts],
+            "joins": [list(join) for join in self.joins],
+        }
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Self:

@@ -118,8 +118,10 @@ class ReconcileReport:
     def to_json(self) -> dict[str, Any]:
         """For files and XCom; with what follows from the numbers."""
         names = ("table_count", "index_count", "differences", "by_kind", "mended", "verdict", "read_units", "seconds")
-        own = asdict(self) | {name: getattr(self, name) for name in names}
-        return own | {"comparison": None if self.comparison is None else self.comparison.to_json()}
+        own = asdict(self) | {name: getattr(self, name) for name in names} | {"causes": list(self.causes)}
+        own["counts"] = None if self.counts is None else self.counts.to_json()
+        own["comparison"] = None if self.comparison is None else self.comparison.to_json()
+        return own
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Self:

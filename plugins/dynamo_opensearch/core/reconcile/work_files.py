@@ -16,7 +16,7 @@ class WorkFileMissingError(PermanentError):
     def __str__(self) -> str:
         return (
             f"{self.name} is not in {self.folder}: a later run of this DAG has removed what this one had read, or the "
-            "place is not shared by all workers (`reports` of the target's environment). Start a new run."
+            "place is not shared by all workers (`reports` of the target's environment). Start this DAG again."
         )
 
 
