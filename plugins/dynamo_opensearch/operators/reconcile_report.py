@@ -8,6 +8,7 @@ import orjson
 from airflow.providers.common.compat.sdk import AirflowSkipException
 from airflow.sdk import BaseOperator, Context
 
+from dynamo_opensearch.core.opensearch.alias import index_behind
 from dynamo_opensearch.core.reconcile.clearing import clear_parked
 from dynamo_opensearch.core.reconcile.counts import SideCounts
 from dynamo_opensearch.core.reconcile.gate import check_reconciled
@@ -44,7 +45,11 @@ class ReportReconciliationOperator(BaseOperator):
         plan = ReconcilePlan.from_json(self.plan)
         with failures_for_airflow():
             connections = TargetConnections.of(self.target)
-            report = self._report(plan, connections.clock.time_us())
+            behind = index_behind(connections.patient, plan.subject.alias, connections.target.index_base)
+            report = replace(
+                self._report(plan, connections.clock.time_us()),
+                moved_to=None if behind == plan.subject.index else behind or "nothing",
+            )
             report = self._cleared(connections, report)
             nights = self._keep(connections, report)
         for line in (*drift_lines(report, nights), *report.causes):
@@ -118,7 +123,7 @@ class JudgeReconciliationOperator(BaseOperator):
             target = load_target(self.target)
             check_reconciled(report, str(run_folder(target, report.run_id) / PAGE))
         if report.verdict != "equal":
-            raise AirflowSkipException(_UNTOLD[report.verdict])
+            raise AirflowSkipException(_untold(report))
         for asset in self.outlets:
             context["outlet_events"][asset].extra = {
                 name: getattr(report, name) for name in ("run_id", "depth", "table_count", "index_count", "mended")
@@ -126,8 +131,10 @@ class JudgeReconciliationOperator(BaseOperator):
         self.log.info("equal: %d items, %d documents", report.table_count, report.index_count)
 
 
-_UNTOLD = {
-    "approximate": "the figures of this depth may be hours old, so they are no verdict: use count, keys or content",
-    "in motion": "the counts differ by no more than was written meanwhile: depth keys would tell whether that is all",
-}
-"""Why a verdict is neither equal nor different."""
+def _untold(report: ReconcileReport) -> str:
+    """Why a verdict is neither equal nor different."""
+    if report.moved_to is not None:
+        return f"the alias was moved to {report.moved_to!r} while {report.subject.index!r} was compared: start again"
+    if report.verdict == "approximate":
+        return "the figures of this depth may be hours old, so they are no verdict: use count, keys or content"
+    return "the counts differ by no more than was written meanwhile: depth keys would tell whether that is all"

@@ -178,7 +178,7 @@ def _count_table(connections: TargetConnections, total_segments: int) -> tuple[i
     rules, budgets = connections.target.documents, connections.target.budgets
     settings = ScanSettings(
         total_segments=min(total_segments, MOST_COUNTING_SEGMENTS),
-        consistent=True,
+        consistent=budgets.consistent_scan,
         extra={} if rules.filter is None else rules.filter.scan_arguments(),
     )
     return count_items(connections.table, settings, budgets.read_units_per_s, connections.clock)
@@ -189,7 +189,8 @@ def _changes_counter(connections: TargetConnections, stream_arn: str | None) -> 
         return None
 
     def count(since_us: int) -> StreamChanges:
-        rounded_us = since_us - round(connections.environment.stream_rounding_s * 1e6)
+        # Times are rounded down, and an eventually consistent scan may miss what is younger than a margin.
+        rounded_us = since_us - round((connections.stamps.stream_rounding_s + connections.stamps.margin_s) * 1e6)
         return count_changes(connections.dynamodb.streams_client(), stream_arn, rounded_us)
 
     return count

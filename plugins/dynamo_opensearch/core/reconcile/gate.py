@@ -46,4 +46,4 @@ def _what(report: ReconcileReport) -> str:
             f"{counts.written:,} written meanwhile"
         )
     kinds = ", ".join(f"{count:,} {kind}" for kind, count in report.by_kind.items() if count)
-    return f"{kinds}; {report.mended:,} were mended" if report.mended else kinds
+    return "; ".join(part for part in (kinds, report.repair_note) if part)

@@ -9,7 +9,9 @@ from dynamo_opensearch.core.reconcile.counts import SideCounts
 from dynamo_opensearch.core.reconcile.depths import ReconcileDepth, Repair
 
 Verdict = Literal["equal", "different", "in motion", "approximate"]
-"""``in motion``: counts differ by no more than what was written meanwhile. ``approximate``: figures hours old."""
+"""``in motion``: counts differ by no more than what was written meanwhile, or the alias was moved while both sides were
+read. ``approximate``: figures hours old.
+"""
 
 KINDS = ("missing", "orphaned", "stale", "refused")
 
@@ -35,7 +37,8 @@ class ReconcileReport:
     ``lag_s``: seconds that the indexer was behind when the run began; None where nothing tells. ``to_repair``: what a
     repair may mend, or was to mend; ``repair_note``: what became of that wish, in words. ``causes``: what else is
     wrong, where that was looked for. ``cleared``: parked dead letters that this run has made needless. ``known``: of
-    the differences, those that an earlier run has found already, the oldest since ``oldest_us``.
+    the differences, those that an earlier run has found already, the oldest since ``oldest_us``. ``moved_to``: the
+    index that the alias leads to by the end, where that is not the one that was compared.
     """
 
     subject: Subject
@@ -54,6 +57,7 @@ class ReconcileReport:
     cleared: int = 0
     known: int = 0
     oldest_us: int | None = None
+    moved_to: str | None = None
 
     def __post_init__(self) -> None:
         if (self.counts is None) == (self.comparison is None):
@@ -101,6 +105,8 @@ class ReconcileReport:
         """What this run says."""
         if self.depth == "approximate":
             return "approximate"
+        if self.moved_to is not None:
+            return "in motion"
         if self.differences > self.tolerance:
             return "different"
         return "in motion" if self.counts is not None and self.counts.difference else "equal"
