@@ -15,7 +15,6 @@ PLAN = BackfillPlan(
     target="members",
     table="members",
     table_id="id-1",
-    stream_arn=None,
     write_alias="members-live",
     index="members-v1",
     creates_index=False,

@@ -43,7 +43,6 @@ class BackfillPlan:
     target: str
     table: str
     table_id: str
-    stream_arn: str | None
     write_alias: str
     index: str
     creates_index: bool
@@ -123,7 +122,6 @@ def plan_backfill(
         target=target.name,
         table=table.table,
         table_id=table.table_id,
-        stream_arn=table.stream_arn,
         write_alias=write_alias,
         index=index,
         creates_index=creates_index,
