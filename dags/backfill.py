@@ -1,17 +1,24 @@
 """`<target>_backfill`: fill the index behind a target's alias from its table."""
 
-from airflow.sdk import DAG, Param, XComArg
+from typing import TYPE_CHECKING
+
+from airflow.sdk import DAG, BaseOperator, Param, XComArg
 
 from dynamo_opensearch.core.targets.model import MAX_SCAN_SEGMENTS, Target
 from dynamo_opensearch.dag_settings import dag_arguments, enabled_targets, index_asset
 from dynamo_opensearch.operators.backfill import (
+    CheckRejectsOperator,
     CopySegmentsOperator,
     PlanBackfillOperator,
     PrepareIndexOperator,
     RestoreIndexSettingsOperator,
     VerifyBackfillOperator,
 )
+from dynamo_opensearch.operators.compare import CompareIndexOperator
 from dynamo_opensearch.operators.run_result import ConfirmResultOperator
+
+if TYPE_CHECKING:
+    from airflow.sdk.definitions.mappedoperator import MappedOperator
 
 DOC = """
 ### What it is for
@@ -36,13 +43,17 @@ Nothing. One run at a time.
 - **From the start**: start a new run, or clear a copy task that had finished. A cleared task that had not finished
   goes on.
 - **restore_settings**: clear it. Until then the index has no replicas and is not refreshed.
-- **verify**: documents were refused (the message says how many, why, and in which files they are), or both sides
-  differ though nothing was written. All other documents are in the index.
+- **check_rejects**: documents were refused. The message says how many, why, and in which files they are. All others
+  are in the index; the keys were not compared. Correct the items or the mapping, start again.
+- **compare**: more keys than `max_rejects` differ. The message says how many of which kind, and what to do. Documents
+  without an item were there before, from deleted items or another table: of more than `max_repairs` none is deleted.
+  Items without a document were written while the table was copied, and nothing brought them: look whether the indexer
+  runs. A cleared task compares and mends once more.
 - **confirm** fails with the run; it keeps a run that was stopped halfway from ending green.
 
 ### How to undo it
-What was indexed is what the table holds; there is nothing to take back. An index that this run has created can be
-deleted together with its alias, if no reader uses it yet.
+What was indexed is what the table holds, and what was deleted had no item there; there is nothing to take back. An
+index that this run has created can be deleted together with its alias, if no reader uses it yet.
 """
 
 
@@ -71,8 +82,7 @@ PARAMETERS = {
 
 
 def backfill_dag(target: Target) -> DAG:
-    """Plan → prepare_index → copy, mapped → restore_settings (teardown) → verify → confirm (teardown)."""
-    budgets = target.budgets
+    """Plan → prepare_index → copy, mapped → restore_settings (teardown) → the ending → confirm (teardown)."""
     with DAG(
         dag_id=f"{target.name}_backfill",
         description=f"Fill {target.alias} from table {target.table}",
@@ -99,25 +109,44 @@ def backfill_dag(target: Target) -> DAG:
             target=target.name,
             plan=whole_plan,
             prepared=prepare.output,
-            max_active_tis_per_dagrun=budgets.concurrent_tasks,
+            max_active_tis_per_dagrun=target.budgets.concurrent_tasks,
             map_index_template="segments {{ task.segments | first }} to {{ task.segments | last }}",
         ).expand(segments=plan.output)
         restore = RestoreIndexSettingsOperator(
             task_id="restore_settings", target=target.name, prepared=prepare.output
         ).as_teardown(setups=prepare, on_failure_fail_dagrun=False)
-        verify = VerifyBackfillOperator(
-            task_id="verify",
-            target=target.name,
-            plan=whole_plan,
-            reports=copy.output,
-            outlets=[index_asset(target)],
-        )
         confirm = ConfirmResultOperator(
             task_id="confirm", needs=["verify"], is_wanted="{{ not params.dry_run }}"
         ).as_teardown(on_failure_fail_dagrun=True)
-        prepare >> copy >> restore >> verify >> confirm
-        copy >> verify
+        prepare >> copy >> restore
+        ending(target, whole_plan, copy, restore) >> confirm
     return dag
+
+
+def ending(target: Target, plan: XComArg, copy: "MappedOperator", restore: BaseOperator) -> BaseOperator:
+    """What was refused, the keys of both sides, and the sum of all, which is returned.
+
+    The rejects come first: they are a reason of their own, and the comparison would only say that documents are
+    missing, one read of the table and a minute and a half later.
+    """
+    check = CheckRejectsOperator(task_id="check_rejects", target=target.name, reports=copy.output)
+    compare = CompareIndexOperator(
+        task_id="compare",
+        target=target.name,
+        index="{{ ti.xcom_pull(task_ids='plan', key='plan')['index'] }}",
+        depth="keys",
+        read_units_per_s="{{ params.read_units_per_s }}",
+    )
+    verify = VerifyBackfillOperator(
+        task_id="verify",
+        target=target.name,
+        plan=plan,
+        reports=copy.output,
+        comparison=compare.output,
+        outlets=[index_asset(target)],
+    )
+    [copy, restore] >> check >> compare >> verify
+    return verify
 
 
 for one_target in enabled_targets():

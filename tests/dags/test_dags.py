@@ -15,7 +15,7 @@ import boto3.session
 import opensearchpy
 import pytest
 from airflow.dag_processing.dagbag import DagBag
-from airflow.sdk import DAG
+from airflow.sdk import DAG, TriggerRule
 from airflow.sdk.exceptions import ParamValidationError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -107,9 +107,27 @@ def test_the_order_of_a_backfill(backfill: DAG) -> None:
         "prepare_index": {"plan"},
         "copy": {"plan", "prepare_index"},
         "restore_settings": {"prepare_index", "copy"},
-        "verify": {"plan", "copy", "restore_settings"},
+        "check_rejects": {"copy", "restore_settings"},
+        "compare": {"check_rejects"},
+        "verify": {"plan", "copy", "compare"},
         "confirm": {"verify"},
     }
+
+
+def test_a_backfill_compares_keys_at_the_runs_own_pace_and_a_rebuild_content(bag: DagBag, backfill: DAG) -> None:
+    compare: Any = backfill.get_task("compare")
+    assert (compare.depth, compare.read_units_per_s) == ("keys", "{{ params.read_units_per_s }}")
+    for task_id in ("compare", "compare_after"):
+        assert cast("Any", bag.dags["members_reindex"].get_task(task_id)).depth == "content"
+
+
+def test_the_index_asset_has_its_event_when_both_sides_were_compared(backfill: DAG) -> None:
+    assert [task.task_id for task in backfill.tasks if task.outlets] == ["verify"]
+
+
+def test_what_the_ending_of_a_backfill_needs_must_have_succeeded(backfill: DAG) -> None:
+    for task_id in ("check_rejects", "compare", "verify"):
+        assert backfill.get_task(task_id).trigger_rule == TriggerRule.ALL_SUCCESS
 
 
 @pytest.mark.parametrize(

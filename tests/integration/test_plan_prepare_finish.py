@@ -1,11 +1,11 @@
-"""The steps around a copy, on real servers: plan, make and loosen the index, put it back, count."""
+"""The steps around a copy, on real servers: plan, make and loosen the index, put it back, compare, add up."""
 
 from typing import Any
 
 import pytest
 
-from dynamo_opensearch.core.backfill import preparing, verify
-from dynamo_opensearch.core.backfill.finishing import finish_backfill
+from dynamo_opensearch.core.backfill import preparing
+from dynamo_opensearch.core.backfill.finishing import TooManyRejectsError, add_up, finish_backfill
 from dynamo_opensearch.core.backfill.planning import BackfillPlan, BackfillWishes, PlanPorts, plan_backfill
 from dynamo_opensearch.core.backfill.preparing import (
     PreparedIndex,
@@ -13,20 +13,24 @@ from dynamo_opensearch.core.backfill.preparing import (
     prepare_index,
     put_settings_back,
 )
-from dynamo_opensearch.core.backfill.verify import CountMismatchError, CountPorts, TooManyRejectsError
+from dynamo_opensearch.core.compare.comparison import compare
+from dynamo_opensearch.core.compare.report import ComparisonReport
 from dynamo_opensearch.core.documents.builder import DocumentBuilder
-from dynamo_opensearch.core.dynamodb.scan import ScanSettings, count_items
 from dynamo_opensearch.core.dynamodb.table_description import TableKeyError
+from dynamo_opensearch.core.offer.rejects import Reject
 from dynamo_opensearch.core.opensearch.alias import IndexNotOfTargetError
 from dynamo_opensearch.core.opensearch.errors import OpenSearchRequestError
 from dynamo_opensearch.core.opensearch.index_checks import IndexUnfitError
-from dynamo_opensearch.core.opensearch.index_life import count_documents
 from dynamo_opensearch.core.opensearch.index_state import read_index
 from dynamo_opensearch.core.opensearch.mapping_file import MappingFile
+from dynamo_opensearch.core.opensearch.server_version import ServerUnfitError
 from dynamo_opensearch.core.stamps import ForeignVersionError
-from dynamo_opensearch.core.targets.model import Target
+from dynamo_opensearch.wiring.comparing import comparison_ports, comparison_settings
 from tests.integration.conftest import MakeRig
+from tests.support.fault_proxy import FaultProxy
+from tests.support.faults import answer_changed
 from tests.support.rig import Rig
+from tests.support.rig_connections import RigConnections, target_of
 
 TYPES = {"id": {"type": "keyword"}, "number": {"type": "long"}, "value": {"type": "keyword"}}
 FILE = MappingFile("members.json", {"dynamic": "strict", "properties": TYPES}, {"index.number_of_replicas": 0})
@@ -37,21 +41,6 @@ def rig(make_rig: MakeRig) -> Rig:
     made: Rig = make_rig()
     made.fill(40)
     return made
-
-
-def target_of(rig: Rig, **changes: Any) -> Target:
-    return Target.model_validate(
-        {
-            "name": rig.base,
-            "table": rig.table,
-            "key": list(rig.key),
-            "alias": rig.alias,
-            "mapping": "members.json",
-            "indexer_writes": "versioned",
-            "environments": {"local": {}},
-            **changes,
-        }
-    )
 
 
 def plan(rig: Rig, wishes: BackfillWishes | None = None, file: MappingFile = FILE, **changes: Any) -> BackfillPlan:
@@ -65,13 +54,12 @@ def prepare(rig: Rig, planned: BackfillPlan, run_id: str = "run 1") -> PreparedI
     return prepare_index(planned, FILE, rig.builder_for(planned.index), run_id, rig.patient)
 
 
-def counting(rig: Rig) -> CountPorts:
-    return CountPorts(
-        count_table=lambda: count_items(rig.table_client, ScanSettings(), None, rig.clock),
-        count_index=lambda: count_documents(rig.patient, rig.index),
-        count_changes=None,
-        clock=rig.clock,
-    )
+def compared(rig: Rig) -> ComparisonReport:
+    """All keys of both sides, after the copy."""
+    connections = RigConnections.to(rig)
+    refused: list[Reject] = []
+    ports = comparison_ports(connections, rig.index, refused.extend)
+    return compare(comparison_settings(connections, rig.index, "keys"), ports)
 
 
 def test_a_first_backfill_is_planned_behind_a_new_index_and_writes_nothing(rig: Rig) -> None:
@@ -83,7 +71,7 @@ def test_a_first_backfill_is_planned_behind_a_new_index_and_writes_nothing(rig: 
     assert rig.call(f"{rig.base}*") == {}
 
 
-def test_from_plan_to_counts_everything_adds_up(rig: Rig) -> None:
+def test_from_plan_to_outcome_everything_adds_up(rig: Rig) -> None:
     planned = plan(rig, BackfillWishes(segments=2))
     prepared = prepare(rig, planned)
     assert prepared == PreparedIndex.from_json(prepared.to_json())
@@ -93,10 +81,13 @@ def test_from_plan_to_counts_everything_adds_up(rig: Rig) -> None:
     put_settings_back(prepared, FILE, rig.patient)
     put_settings_back(prepared, FILE, rig.patient)
     report = progress.report.to_json() | {"reasons": progress.reasons, "rejects": "nowhere"}
-    outcome = finish_backfill(planned, [report], counting(rig))
-    outcome.check_rejects(0)
-    assert (outcome.counts.table_count, outcome.counts.index_count, outcome.copy.offer.indexed) == (40, 40, 40)
-    assert "both counts agree" in str(outcome)
+    copied = add_up([report])
+    copied.check_rejects(0)
+    outcome = finish_backfill(planned, copied, compared(rig), rig.clock)
+    value = outcome.to_json()
+    assert (value["table_count"], value["index_count"], value["indexed"]) == (40, 40, 40)
+    assert (value["missing"], value["orphaned"], value["mended"], value["in_motion"]) == (0, 0, 0, 0)
+    assert "table and index have the same keys" in str(outcome)
     assert rig.differences() == []
     again = plan(rig)
     assert (again.index, again.creates_index) == (rig.index, False)
@@ -124,6 +115,21 @@ def test_what_does_not_fit_is_refused_by_the_plan(rig: Rig) -> None:
     assert plan(rig, indexer_writes="unversioned").index == rig.index
 
 
+def test_a_server_that_is_too_old_for_the_comparison_is_refused_before_anything_is_copied(
+    make_rig: MakeRig, opensearch_proxy: FaultProxy
+) -> None:
+    def grow_old(answer: dict[str, Any]) -> None:
+        for node in answer["nodes"].values():
+            node["version"] = "2.7.0"
+
+    rig = make_rig(opensearch_url=opensearch_proxy.url)
+    rig.fill(3)
+    opensearch_proxy.on("/_nodes", answer_changed(grow_old))
+    with pytest.raises(ServerUnfitError, match=r"OpenSearch 2.7.0: the comparison"):
+        plan(rig)
+    assert plan(rig).creates_index
+
+
 def test_documents_made_by_other_rules_are_refused(rig: Rig) -> None:
     prepare(rig, plan(rig))
     assert plan(rig).index == rig.index
@@ -149,26 +155,16 @@ def test_settings_that_did_not_go_back_are_told(rig: Rig, monkeypatch: pytest.Mo
         put_settings_back(prepared, FILE, rig.patient)
 
 
-def test_a_document_that_vanished_fails_a_quiet_run(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(verify, "SETTLE_S", 0.01)
-    planned = plan(rig, BackfillWishes(segments=2))
-    prepare(rig, planned)
-    report = rig.copy().report.to_json() | {"reasons": {}, "rejects": "nowhere"}
-    rig.call(f"{rig.index}/_doc/k0007", "DELETE")
-    with pytest.raises(CountMismatchError, match="1 documents fewer than the table has items"):
-        finish_backfill(planned, [report], counting(rig))
-
-
 def test_rejects_beyond_what_is_allowed_fail_after_all_others_are_in(rig: Rig) -> None:
     rig.put([{"id": {"S": "bad"}, "number": {"S": "secret"}}])
     planned = plan(rig, BackfillWishes(segments=2))
     prepare(rig, planned)
     progress = rig.copy()
     report = progress.report.to_json() | {"reasons": progress.reasons, "rejects": "file:///rejects/0"}
-    outcome = finish_backfill(planned, [report], counting(rig))
-    outcome.check_rejects(1)
+    copied = add_up([report])
+    copied.check_rejects(1)
     with pytest.raises(TooManyRejectsError) as error:
-        outcome.check_rejects(0)
+        copied.check_rejects(0)
     assert "1 x mapper_parsing_exception, field 'number', expected long" in str(error.value)
     assert "file:///rejects/0" in str(error.value)
     assert "secret" not in str(error.value)

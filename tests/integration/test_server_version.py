@@ -1,4 +1,4 @@
-"""Which servers a rebuild is refused on: what each says of itself, answered over real HTTP."""
+"""Which servers a rebuild or a backfill is refused on: what each says of itself, answered over real HTTP."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -8,7 +8,7 @@ import pytest
 from dynamo_opensearch.core.clock import SystemClock
 from dynamo_opensearch.core.opensearch.cluster import OpenSearchCluster, make_client
 from dynamo_opensearch.core.opensearch.patient import PatientCluster
-from dynamo_opensearch.core.opensearch.server_version import ServerUnfitError, check_server
+from dynamo_opensearch.core.opensearch.server_version import COMPARISON, SWAP, Need, ServerUnfitError, check_server
 from tests.integration.conftest import MakeRig
 from tests.support.fakes import quick_retry
 from tests.support.recording_server import Recorded, RecordingServer, recording
@@ -23,7 +23,7 @@ def server() -> Iterator[RecordingServer]:
         yield running
 
 
-def check(server: RecordingServer, main: Any, *nodes: dict[str, str]) -> str:
+def check(server: RecordingServer, main: Any, *nodes: dict[str, str], need: Need = SWAP) -> str:
     def answer(request: Recorded) -> tuple[int, Any]:
         if request.target.startswith("/_nodes"):
             return (200, {"nodes": {str(number): node for number, node in enumerate(nodes)}}) if nodes else (404, {})
@@ -32,7 +32,7 @@ def check(server: RecordingServer, main: Any, *nodes: dict[str, str]) -> str:
     server.answer = answer
     client = make_client(server.url)
     try:
-        return str(check_server(PatientCluster(OpenSearchCluster(client), SystemClock(), quick_retry(0.1))))
+        return str(check_server(PatientCluster(OpenSearchCluster(client), SystemClock(), quick_retry(0.1)), need))
     finally:
         client.close()
 
@@ -81,3 +81,9 @@ def test_others_are_refused_with_the_way_out(
 ) -> None:
     with pytest.raises(ServerUnfitError, match=message):
         check(server, main, *nodes)
+
+
+def test_a_comparison_is_taken_by_a_server_that_is_too_old_for_a_swap(server: RecordingServer) -> None:
+    assert check(server, {"version": OPENSEARCH}, {"version": "2.8.0"}, need=COMPARISON) == "2.8.0"
+    with pytest.raises(ServerUnfitError, match=r"OpenSearch 2.7.0: the comparison of both sides needs 2.8 or newer"):
+        check(server, {"version": OPENSEARCH}, {"version": "2.19.1"}, {"version": "2.7.0"}, need=COMPARISON)

@@ -1,6 +1,5 @@
 """A running Airflow with this package, its servers beside it, and a target whose files a test may change."""
 
-import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -50,9 +49,7 @@ class Deployment:
         self, run_id: str, task_id: str, map_index: int = -1, key: str = "return_value", dag_id: str = DAG_ID
     ) -> Any:
         """What a task returned."""
-        path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/xcomEntries/{key}?map_index={map_index}"
-        value = self.airflow.call(path)["value"]
-        return json.loads(value) if isinstance(value, str) else value
+        return self.airflow.returned(dag_id, run_id, task_id, map_index=map_index, key=key)
 
     def log(self, run_id: str, task_id: str, dag_id: str = DAG_ID) -> str:
         """All that the instances of a task logged in their last tries."""

@@ -61,9 +61,22 @@ def test_backfill_fills_a_new_index_behind_the_alias_and_reports_what_the_server
     report = deployment.returned(run_id, "verify")
     assert (report["scanned"], report["offered"], report["indexed"]) == (ITEMS, ITEMS, ITEMS)
     assert (report["table_count"], report["index_count"]) == (ITEMS, ITEMS)
-    assert "both counts agree" in deployment.log(run_id, "verify")
+    assert differences(report) == {}
+    assert "table and index have the same keys" in deployment.log(run_id, "verify")
+    assert "members-v1, keys: equal" in deployment.log(run_id, "compare")
+    assert asset_events(deployment, run_id) == [report]
+
+
+def differences(report: dict[str, Any]) -> dict[str, int]:
+    """What the comparison found, without the zeros."""
+    names = ("missing", "orphaned", "refused_by_rules", "in_motion", "mended")
+    return {name: report[name] for name in names if report[name]}
+
+
+def asset_events(deployment: Deployment, run_id: str) -> list[dict[str, Any]]:
+    """What the index asset's events of this run carry."""
     events = deployment.airflow.call("/assets/events?name_pattern=members-live")["asset_events"]
-    assert [event["extra"]["indexed"] for event in events if event["source_run_id"] == run_id] == [ITEMS]
+    return [event["extra"] for event in events if event["source_run_id"] == run_id]
 
 
 def test_killed_copy_goes_on_where_it_was_acknowledged_and_counts_nothing_twice(deployment: Deployment) -> None:
@@ -108,6 +121,8 @@ def test_dry_run_ends_after_the_plan_and_writes_nothing(deployment: Deployment) 
         "prepare_index": {"skipped"},
         "copy": {"skipped"},
         "restore_settings": {"skipped"},
+        "check_rejects": {"skipped"},
+        "compare": {"skipped"},
         "verify": {"skipped"},
         "confirm": {"skipped"},
     }
@@ -124,8 +139,11 @@ def test_rejected_documents_fail_the_run_at_its_end_and_name_reasons_and_file_wi
     run_id = deployment.start()
 
     assert deployment.finish(run_id) == "failed"
-    assert deployment.states(run_id)["copy"] == {"success"}
-    log = deployment.log(run_id, "verify")
+    states = deployment.states(run_id)
+    assert (states["copy"], states["check_rejects"]) == ({"success"}, {"failed"})
+    assert (states["compare"], states["verify"]) == ({"upstream_failed"}, {"upstream_failed"})
+    assert asset_events(deployment, run_id) == []
+    log = deployment.log(run_id, "check_rejects")
     assert "1 documents were refused for good" in log
     assert "field 'points', expected integer" in log
     assert "4711" not in log + deployment.log(run_id, "copy")
@@ -186,18 +204,15 @@ def test_cleared_copy_that_had_finished_begins_anew(deployment: Deployment) -> N
     assert deployment.finish(run_id) == "success"
     assert _documents(deployment) == ITEMS
 
-    body = {"dry_run": False, "dag_run_id": run_id, "task_ids": ["copy"], "include_downstream": True}
-    deployment.airflow.call(f"/dags/{DAG_ID}/clearTaskInstances", method="POST", body=body | {"only_failed": False})
-    wait_for(lambda: deployment.airflow.run_state(DAG_ID, run_id) not in ("success", "failed") or None, 30, "the clear")
+    clear(deployment, run_id, "copy")
 
     assert deployment.finish(run_id) == "success"
     assert _documents(deployment) == 2 * ITEMS
     assert_both_sides_equal(deployment)
 
 
-def test_difference_on_a_table_that_is_being_written_is_reported_and_does_not_fail_the_run(
-    deployment: Deployment,
-) -> None:
+def test_what_is_written_while_it_runs_and_indexed_by_nobody_is_brought_in_the_end(deployment: Deployment) -> None:
+    deployment.change_target(lambda text: text.replace("budgets:", "budgets:\n  max_repairs: 1"))
     with Writer(deployment.dynamodb, first=ITEMS, changed=0) as writer:
         run_id = deployment.start(segments=2)
         state = deployment.finish(run_id)
@@ -206,25 +221,84 @@ def test_difference_on_a_table_that_is_being_written_is_reported_and_does_not_fa
     assert writer.changes_per_s > 10, "the writer has to keep writing all the time"
     report = deployment.returned(run_id, "verify")
     assert report["table_count"] > report["index_count"] >= ITEMS
-    assert any("the stream has" in sign and "inserted" in sign for sign in report["in_motion"])
-    assert "being written meanwhile" in deployment.log(run_id, "verify")
+    assert differences(report) == {"mended": report["table_count"] - report["index_count"]}
     table, index = table_documents(deployment), index_documents(deployment)
+    assert len(index) == report["table_count"]
     assert oracle.differences({key: table[key] for key in index}, index) == []
     assert table.keys() - index.keys() <= set(writer.created)
 
 
-def test_orphans_on_a_quiet_table_fail_the_run_with_the_numbers_and_the_next_step(deployment: Deployment) -> None:
+def test_ghost_and_a_document_lost_behind_the_copys_back_are_mended_though_the_comparison_is_killed(
+    deployment: Deployment,
+) -> None:
     assert deployment.finish(deployment.start()) == "success"
-    orphan = members.member(1) | {"memberId": "orphan-1"}
-    body = json.dumps(orphan, default=lambda value: sorted(value) if isinstance(value, set) else float(value))
-    deployment.search_call("/members-live/_doc/orphan-1?refresh=true", "PUT", json.loads(body))
+    put_ghost(deployment)
+    run_id = deployment.start()
+
+    def comparing() -> dict[str, Any] | None:
+        (task,) = deployment.tasks(run_id, "compare")
+        is_looking = task["state"] == "running" and task["pid"]
+        return task if is_looking and "looking at them again" in deployment.log(run_id, "compare") else None
+
+    victim = wait_for(comparing, 120, "the comparison to look at what differs")
+    os.kill(victim["pid"], signal.SIGKILL)
+
+    assert deployment.finish(run_id) == "success"
+    (task,) = deployment.tasks(run_id, "compare")
+    assert task["try_number"] == 2
+    assert differences(deployment.returned(run_id, "verify")) == {"mended": 1}
+    assert_both_sides_equal(deployment)
+
+    lost = members.member(7)["memberId"]
+    deployment.search_call(f"/members-live/_doc/{lost}?refresh=true", "DELETE")
+    clear(deployment, run_id, "compare")
+
+    assert deployment.finish(run_id) == "success"
+    report = deployment.returned(run_id, "verify")
+    assert (differences(report), report["index_count"]) == ({"mended": 1}, ITEMS - 1)
+    assert "1 missing" in deployment.log(run_id, "verify")
+    assert_both_sides_equal(deployment)
+
+
+def put_ghost(deployment: Deployment) -> None:
+    """A document whose item is not in the table."""
+    ghost = members.member(1) | {"memberId": "ghost-1"}
+    body = json.dumps(ghost, default=lambda value: sorted(value) if isinstance(value, set) else float(value))
+    deployment.search_call("/members-live/_doc/ghost-1?refresh=true", "PUT", json.loads(body))
+
+
+def clear(deployment: Deployment, run_id: str, task_id: str) -> None:
+    """Clear a task and what comes after it, as a person does, and wait until the run goes on."""
+    body = {"dry_run": False, "dag_run_id": run_id, "task_ids": [task_id], "include_downstream": True}
+    deployment.airflow.call(f"/dags/{DAG_ID}/clearTaskInstances", method="POST", body=body | {"only_failed": False})
+    wait_for(lambda: deployment.airflow.run_state(DAG_ID, run_id) not in ("success", "failed") or None, 30, "the clear")
+
+
+def test_more_ghosts_than_may_be_mended_fail_the_run_with_numbers_and_the_next_step_and_none_is_deleted(
+    deployment: Deployment,
+) -> None:
+    assert deployment.finish(deployment.start()) == "success"
+    gone = [members.member(number)["memberId"] for number in range(1_001)]
+    for start in range(0, len(gone), 25):
+        requests = [{"DeleteRequest": {"Key": {"memberId": {"S": name}}}} for name in gone[start : start + 25]]
+        deployment.dynamodb.batch_write_item(RequestItems={members.TABLE: requests})
     run_id = deployment.start()
 
     assert deployment.finish(run_id) == "failed"
-    log = deployment.log(run_id, "verify")
-    assert f"holds {ITEMS + 1} documents, the table {ITEMS} items that belong" in log
-    assert "1 documents more" in log
-    assert "reconciliation" in log
+    states = deployment.states(run_id)
+    assert (states["check_rejects"], states["compare"], states["verify"]) == (
+        {"success"},
+        {"failed"},
+        {"upstream_failed"},
+    )
+    (task,) = deployment.tasks(run_id, "compare")
+    assert task["try_number"] == 1, "what a retry cannot mend is not tried again"
+    log = deployment.log(run_id, "compare")
+    assert "1,001 orphaned in the index; 0 differences are allowed" in log
+    assert "At most 1,000 documents are mended unasked" in log
+    assert "reconciliation with depth `keys` and repair `apply`" in log
+    assert asset_events(deployment, run_id) == []
+    assert index_documents(deployment).keys() == {*gone, *table_documents(deployment)}
 
 
 @pytest.mark.parametrize(

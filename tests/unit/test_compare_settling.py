@@ -21,6 +21,7 @@ State = tuple[Kind, object, object]
 EQUAL: State = (Kind.EQUAL, 1, 1)
 MISSING: State = (Kind.MISSING, 1, None)
 STALE: State = (Kind.STALE, 1, 5)
+ORPHANED: State = (Kind.ORPHANED, False, 5)
 
 
 class Looks:
@@ -95,12 +96,12 @@ def test_nothing_waits_when_nothing_is_left_to_look_at() -> None:
     assert clock.slept == []
 
 
-def suspects_file(folder: Path, suspects: Iterable[Suspect]) -> Path:
+def suspects_file(folder: Path, suspects: Iterable[Suspect], name: str = "suspects") -> Path:
     rows = [
         {"id": one.id, "routing": one.routing, "key": None, "has_document": True, "kind": one.kind.value}
         for one in suspects
     ]
-    file = folder / "suspects.parquet"
+    file = folder / f"{name}.parquet"
     schema = pa.schema([("id", pa.string()), ("routing", pa.string()), ("key", pa.string()), ("kind", pa.string())])
     pq.write_table(pa.Table.from_pylist(rows, schema=schema), file)
     return file
@@ -108,7 +109,7 @@ def suspects_file(folder: Path, suspects: Iterable[Suspect]) -> Path:
 
 def resolved(folder: Path, looks: Looks, max_mends: int | None, *more: Suspect) -> Findings:
     resolver = Resolver(looks.look, None if max_mends is None else looks.offer, max_mends, (3, 6), FakeClock())
-    resolver.resolve([suspects_file(folder, [*map(suspect, looks.scripts), *more])])
+    resolver.resolve([suspects_file(folder, [*map(suspect, looks.scripts), *more])], Found())
     return resolver.findings
 
 
@@ -133,6 +134,57 @@ def test_no_more_is_offered_than_allowed(tmp_path: Path) -> None:
     findings = resolved(tmp_path, looks, 2)
     assert looks.offered == [["a", "b"]]
     assert (findings.mended.total(), findings.differences[Kind.MISSING]) == (2, 1)
+
+
+def orphans_resolved(folder: Path, looks: Looks, max_mends: int, *files: str) -> Findings:
+    """With a file for each word of ``files``, whose letters are orphaned documents; lower-case ones are missing."""
+    found = Found(orphaned=sum(letter.isupper() for names in files for letter in names))
+    resolver = Resolver(looks.look, looks.offer, max_mends, (3, 6), FakeClock())
+    kinds = {True: Kind.ORPHANED, False: Kind.MISSING}
+    paths = [
+        suspects_file(folder, [suspect(letter, kinds[letter.isupper()]) for letter in names], names) for names in files
+    ]
+    resolver.resolve(paths, found)
+    return resolver.findings
+
+
+def test_as_many_orphans_as_may_be_mended_are_deleted(tmp_path: Path) -> None:
+    looks = Looks(A=[ORPHANED], B=[ORPHANED])
+    findings = orphans_resolved(tmp_path, looks, 2, "AB")
+    assert looks.offered == [["A", "B"]]
+    assert findings.mended == {Kind.ORPHANED: 2}
+
+
+def test_of_more_orphans_none_is_deleted_and_what_is_missing_is_mended_all_the_same(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    looks = Looks(A=[ORPHANED], B=[ORPHANED], C=[ORPHANED], m=[MISSING])
+    findings = orphans_resolved(tmp_path, looks, 2, "ABmC")
+    assert looks.offered == [["m"]]
+    assert (findings.mended, findings.differences) == ({Kind.MISSING: 1}, {Kind.ORPHANED: 3})
+    assert "3 documents without an item" in caplog.text
+    assert "at most 2 may be mended" in caplog.text
+
+
+def test_orphans_of_later_files_count_before_the_first_is_deleted(tmp_path: Path) -> None:
+    looks = Looks(A=[ORPHANED], B=[ORPHANED], C=[ORPHANED])
+    findings = orphans_resolved(tmp_path, looks, 2, "AB", "C")
+    assert looks.offered == []
+    assert findings.differences == {Kind.ORPHANED: 3}
+
+
+def test_where_the_first_orphans_were_left_no_later_ones_are_deleted(tmp_path: Path) -> None:
+    looks = Looks(A=[ORPHANED], B=[ORPHANED, EQUAL], C=[ORPHANED], D=[ORPHANED, EQUAL])
+    findings = orphans_resolved(tmp_path, looks, 2, "AB", "CD")
+    assert looks.offered == []
+    assert (findings.differences, findings.in_motion) == ({Kind.ORPHANED: 2}, 2)
+
+
+def test_orphans_that_come_right_by_themselves_keep_no_other_from_being_deleted(tmp_path: Path) -> None:
+    looks = Looks(A=[ORPHANED], B=[ORPHANED, EQUAL], C=[ORPHANED, EQUAL])
+    findings = orphans_resolved(tmp_path, looks, 2, "ABC")
+    assert looks.offered == [["A"]]
+    assert (findings.mended, findings.in_motion) == ({Kind.ORPHANED: 1}, 2)
 
 
 def test_what_a_first_offer_did_not_mend_gets_a_second_one(tmp_path: Path) -> None:
@@ -160,7 +212,7 @@ def test_items_that_the_rules_refuse_are_named_and_not_offered(tmp_path: Path) -
 
 
 def test_a_document_whose_key_nothing_tells_is_reported_and_not_settled(tmp_path: Path) -> None:
-    looks = Looks(a=[(Kind.ORPHANED, False, 5)])
+    looks = Looks(a=[ORPHANED])
     looks.unknown_keys = {"a"}
     findings = resolved(tmp_path, looks, 10)
     assert looks.offered == []

@@ -13,6 +13,7 @@ from airflow.providers.standard.exceptions import HITLRejectException, HITLTimeo
 from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk import Asset
 
+from dynamo_opensearch.core.compare.comparison import ComparisonSettings
 from dynamo_opensearch.core.compare.join import Found
 from dynamo_opensearch.core.compare.report import ComparisonReport
 from dynamo_opensearch.core.documents.builder import Document
@@ -162,21 +163,21 @@ def test_a_killed_copy_by_the_server_is_cancelled_and_one_that_never_began_is_no
 
 def report(**counts: int) -> ComparisonReport:
     """Three items; ``counts`` of what stays different."""
-    missing, stale = counts.get("missing", 0), counts.get("stale", 0)
+    missing, stale, orphaned = (counts.get(kind, 0) for kind in ("missing", "stale", "orphaned"))
     return ComparisonReport(
         index="members-v2",
         depth="content",
         table_count=3,
-        index_count=3 - missing,
+        index_count=3 - missing + orphaned,
         skipped=0,
-        found=Found(equal=3 - missing - stale, missing=missing, stale=stale),
+        found=Found(equal=3 - missing - stale, missing=missing, stale=stale, orphaned=orphaned),
         missing=missing,
-        orphaned=0,
+        orphaned=orphaned,
         stale=stale,
         refused_later=0,
         in_motion=0,
         mended=0,
-        unsettled=0,
+        unsettled=counts.get("unsettled", 0),
         rejected=counts.get("rejected", 0),
         offers=OfferReport(),
         read_units=1.5,
@@ -193,7 +194,8 @@ def compared(
 ) -> Any:
     """What the operator makes of a comparison that found this; ``offer`` gets where rejects are stored."""
     stored: list[Callable[[Sequence[Reject]], None]] = []
-    monkeypatch.setattr(compare, "comparison_settings", lambda *_: None)
+    settings = ComparisonSettings(index="members-v2", depth="content", max_mends=1_000)
+    monkeypatch.setattr(compare, "comparison_settings", lambda *_: settings)
     monkeypatch.setattr(compare, "comparison_ports", lambda _c, _i, on_rejects: stored.append(on_rejects))
 
     def looked(*_: Any) -> ComparisonReport:
@@ -253,6 +255,57 @@ def test_more_differences_than_allowed_fail_for_good_and_the_text_is_there_all_t
         compared(monkeypatch, instance, report(missing=different))
     assert isinstance(failed.value.__cause__, IndexNotEqualError)
     assert "missing in the index" in instance.pushed["text"]
+
+
+@pytest.mark.parametrize(
+    ("counts", "says", "says_not"),
+    [
+        ({"missing": 1}, ["looked at again and again", "Correct the items", "the indexer runs"], ["reconciliation"]),
+        ({"orphaned": 1}, ["At most 1,000 documents", "depth `keys` and repair `apply`"], ["refused", "Correct"]),
+        ({"missing": 1, "orphaned": 1}, ["reconciliation", "Correct the items"], []),
+        ({"missing": 2, "unsettled": 2}, ["2 of them were not settled"], ["again and again"]),
+    ],
+)
+def test_the_message_says_what_to_do_about_each_kind_of_difference(
+    connections: FakeConnections,
+    instance: FakeInstance,
+    monkeypatch: pytest.MonkeyPatch,
+    counts: dict[str, int],
+    says: list[str],
+    says_not: list[str],
+) -> None:
+    with pytest.raises(AirflowFailException) as failed:
+        compared(monkeypatch, instance, report(**counts))
+    assert [words for words in says if words not in str(failed.value)] == []
+    assert [words for words in says_not if words in str(failed.value)] == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "asked"),
+    [
+        ({}, ("members-v2", "content", None)),
+        ({"depth": "keys", "read_units_per_s": "2.5"}, ("members-v2", "keys", 2.5)),
+    ],
+)
+def test_the_depth_is_content_unless_keys_are_asked_for_and_the_runs_own_pace_is_handed_on(
+    connections: FakeConnections,
+    instance: FakeInstance,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: dict[str, Any],
+    asked: tuple[str, str, float | None],
+) -> None:
+    seen: list[Any] = []
+
+    def settings(_: Any, *wishes: Any) -> ComparisonSettings:
+        seen.append(wishes)
+        return ComparisonSettings(index="members-v2", depth="keys")
+
+    monkeypatch.setattr(compare, "comparison_settings", settings)
+    monkeypatch.setattr(compare, "comparison_ports", lambda *_: None)
+    monkeypatch.setattr(compare, "compare", lambda *_: report())
+    operator = compare.CompareIndexOperator(task_id="compare", target="members", index="members-v2", **arguments)
+    operator.execute(instance.context)
+    assert seen == [asked]
 
 
 def test_as_many_differences_as_allowed_pass(monkeypatch: pytest.MonkeyPatch, instance: FakeInstance) -> None:

@@ -1,5 +1,6 @@
 """Airflow's REST API, as much of it as the demo and the tests need. Plain HTTP."""
 
+import json
 import time
 import urllib.error
 import urllib.parse
@@ -96,6 +97,14 @@ class AirflowApi:
             if error.code != 404:
                 raise
             return None
+
+    def returned(
+        self, dag_id: str, run_id: str, task_id: str, *, map_index: int = -1, key: str = "return_value"
+    ) -> Any:
+        """What a task returned, or pushed under another key."""
+        path = f"{_run_path(dag_id, run_id)}/taskInstances/{task_id}/xcomEntries/{key}?map_index={map_index}"
+        value = self.call(path)["value"]
+        return json.loads(value) if isinstance(value, str) else value
 
     def log_lines(self, task_instance: Mapping[str, Any]) -> list[str]:
         """What the task's last try logged, errors with their messages."""

@@ -76,7 +76,7 @@ class BackfillProgress:
 
     @property
     def is_done(self) -> bool:
-        """Whether every mapped task has succeeded; the run goes on with refresh and counts."""
+        """Whether every mapped task has succeeded; the run goes on with refresh and comparison."""
         return bool(self.tasks) and all(task.state == "success" for task in self.tasks)
 
     @property

@@ -25,6 +25,7 @@ from tools.local.processes import ServerError, running_together
 DAG_ID = "members_backfill"
 ALIAS = "members-live"
 FOLDER = paths.BUILD / "demo"
+COMPARED = ("missing", "orphaned", "mended", "in_motion")
 POLL_S = 1.0
 LOG_LINES = 25
 
@@ -100,7 +101,9 @@ def backfill(stack: Stack) -> bool:
     began = time.monotonic()
     state = watch(api, run_id)
     console.print(f"  {state} after {time.monotonic() - began:.0f} s")
-    if state != "success":
+    if state == "success":
+        print_comparison(api, run_id)
+    else:
         print_failures(api, run_id)
     return state == "success"
 
@@ -150,6 +153,13 @@ class Stopwatch:
         if self._started is None:
             return 0.0
         return (self._stopped or time.monotonic()) - self._started
+
+
+def print_comparison(api: AirflowApi, run_id: str) -> None:
+    """What the run found when it compared both sides."""
+    outcome = api.returned(DAG_ID, run_id, "verify")
+    kinds = ", ".join(f"{outcome[kind]:,} {kind.replace('_', ' ')}" for kind in COMPARED)
+    console.print(f"  compared {outcome['table_count']:,} items with {outcome['index_count']:,} documents: {kinds}")
 
 
 def print_failures(api: AirflowApi, run_id: str) -> None:

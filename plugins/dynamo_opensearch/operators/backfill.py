@@ -1,4 +1,4 @@
-"""The tasks of a backfill: plan, prepare the index, copy segments, put its settings back, check."""
+"""The tasks of a backfill: plan, prepare the index, copy segments, put its settings back, add up."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -7,10 +7,11 @@ from airflow.providers.common.compat.sdk import AirflowSkipException
 from airflow.sdk import BaseOperator, Context
 
 from dynamo_opensearch.core.backfill.copy import CopyPorts, CopySettings, copy_segments
-from dynamo_opensearch.core.backfill.finishing import finish_backfill
+from dynamo_opensearch.core.backfill.finishing import add_up, finish_backfill
 from dynamo_opensearch.core.backfill.planning import BackfillPlan, BackfillWishes, PlanPorts, plan_backfill
 from dynamo_opensearch.core.backfill.preparing import PreparedIndex, prepare_index, put_settings_back
 from dynamo_opensearch.core.backfill.progress import CopyIdentity, CopyProgress
+from dynamo_opensearch.core.compare.report import ComparisonReport
 from dynamo_opensearch.core.dynamodb.scan import ScanSettings
 from dynamo_opensearch.core.dynamodb.table_description import check_same_table, describe_table
 from dynamo_opensearch.core.offer.in_flight import InFlightLimit
@@ -212,28 +213,56 @@ class RestoreIndexSettingsOperator(BaseOperator):
             )
 
 
+class CheckRejectsOperator(BaseOperator):
+    """Add up all reports of the copy, and fail where more documents were refused than the target allows.
+
+    Before the comparison: of a run that fails for this anyway the table is not read once more, and its reasons are
+    the first thing that is red. Safe to run again.
+
+    :param target: name of the target.
+    :param reports: what the copying tasks returned.
+    """
+
+    template_fields: Sequence[str] = ("reports",)
+
+    def __init__(self, *, target: str, reports: Any, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.target, self.reports = target, reports
+
+    def execute(self, context: Context) -> int:  # noqa: ARG002 - Airflow's signature
+        """Return how many documents were refused."""
+        with failures_for_airflow():
+            copied = add_up(list(_plain(self.reports)))
+            self.log.info("%s", copied.report)
+            copied.check_rejects(TargetConnections.of(self.target).target.budgets.max_rejects)
+        return copied.report.offer.rejected
+
+
 class VerifyBackfillOperator(BaseOperator):
-    """Add up all reports, count both sides, and fail where something is missing that nothing explains.
+    """Add up all reports, and hold them together with the comparison: what became of every item. Safe to run again.
 
     :param target: name of the target.
     :param plan: the plan.
     :param reports: what the copying tasks returned.
+    :param comparison: what the comparison afterwards returned.
     """
 
-    template_fields: Sequence[str] = ("plan", "reports")
+    template_fields: Sequence[str] = ("plan", "reports", "comparison")
 
-    def __init__(self, *, target: str, plan: Any, reports: Any, **kwargs: Any) -> None:
+    def __init__(self, *, target: str, plan: Any, reports: Any, comparison: Any, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.target, self.plan, self.reports = target, plan, reports
+        self.target, self.plan, self.reports, self.comparison = target, plan, reports, comparison
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Return the outcome, also as the asset event's extra."""
         with failures_for_airflow():
-            connections = TargetConnections.of(self.target)
-            plan = BackfillPlan.from_json(self.plan)
-            outcome = finish_backfill(plan, list(_plain(self.reports)), connections.count_ports(plan))
-            self.log.info("%s", outcome)
-            outcome.check_rejects(connections.target.budgets.max_rejects)
+            outcome = finish_backfill(
+                BackfillPlan.from_json(self.plan),
+                add_up(list(_plain(self.reports))),
+                ComparisonReport.from_json(self.comparison),
+                TargetConnections.of(self.target).clock,
+            )
+        self.log.info("%s", outcome)
         for asset in self.outlets:
             context["outlet_events"][asset].extra = outcome.to_json()
         return outcome.to_json()

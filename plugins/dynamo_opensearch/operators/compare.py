@@ -6,6 +6,7 @@ from typing import Any
 from airflow.sdk import BaseOperator, Context
 
 from dynamo_opensearch.core.compare.comparison import compare
+from dynamo_opensearch.core.compare.table_side import Depth
 from dynamo_opensearch.core.offer.rejects import Reject
 from dynamo_opensearch.core.rebuild.counts import count_for_rollback, refused_documents
 from dynamo_opensearch.core.rebuild.rollback import RollbackPlan
@@ -18,21 +19,33 @@ from dynamo_opensearch.wiring.target_connections import TargetConnections
 
 
 class CompareIndexOperator(BaseOperator):
-    """Compare every document of an index with the table, mend what differs, and fail where it goes on differing.
+    """Compare an index with the table, mend what differs, and fail where it goes on differing.
 
     A second run is safe. The comparison as text is under the XCom key ``text``, and when it began under ``began_us``
     (microseconds since 1970).
 
     :param target: name of the target.
     :param index: the index.
+    :param depth: ``content`` compares every document, ``keys`` only whether each key is on both sides.
+    :param read_units_per_s: of the table's scan; None: the target's budget.
     :param is_wanted: without it, nothing is compared.
     """
 
-    template_fields: Sequence[str] = ("index", "is_wanted")
+    template_fields: Sequence[str] = ("index", "read_units_per_s", "is_wanted")
 
-    def __init__(self, *, target: str, index: Any, is_wanted: bool | str = True, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *,
+        target: str,
+        index: Any,
+        depth: Depth = "content",
+        read_units_per_s: float | str | None = None,
+        is_wanted: bool | str = True,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
-        self.target, self.index, self.is_wanted = target, index, is_wanted
+        self.target, self.index, self.depth = target, index, depth
+        self.read_units_per_s, self.is_wanted = read_units_per_s, is_wanted
 
     def execute(self, context: Context) -> dict[str, Any] | None:
         """Return the report."""
@@ -47,15 +60,14 @@ class CompareIndexOperator(BaseOperator):
             rejects = _StoredRejects(
                 ObjectStorageRejectSink(folder / path_part(str(context["run_id"])) / self.task_id), target.key
             )
-            report = compare(
-                comparison_settings(connections, self.index, "content"),
-                comparison_ports(connections, self.index, rejects.add),
-            )
+            pace = None if self.read_units_per_s is None else float(self.read_units_per_s)
+            settings = comparison_settings(connections, self.index, self.depth, pace)
+            report = compare(settings, comparison_ports(connections, self.index, rejects.add))
             value = shareable(report, show_keys=target.show_keys)
             context["ti"].xcom_push(key="text", value=str(report))
             for kind, ids in value["samples"].items():
                 self.log.info("%s, for example: %s", kind, ", ".join(ids))
-            check_equal(report, target.budgets.max_rejects, str(rejects.sink.folder))
+            check_equal(report, target.budgets.max_rejects, settings.max_mends or 0, str(rejects.sink.folder))
         return value
 
 

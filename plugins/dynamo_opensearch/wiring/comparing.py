@@ -18,15 +18,20 @@ from dynamo_opensearch.core.opensearch.alias import write_alias_of
 from dynamo_opensearch.wiring.target_connections import TargetConnections
 
 
-def comparison_settings(connections: TargetConnections, index: str, depth: Depth) -> ComparisonSettings:
-    """What the target allows a comparison; up to ``budgets.max_repairs`` of the table may be mended."""
+def comparison_settings(
+    connections: TargetConnections, index: str, depth: Depth, read_units_per_s: float | None = None
+) -> ComparisonSettings:
+    """What the target allows a comparison; up to ``budgets.max_repairs`` of the table may be mended.
+
+    ``read_units_per_s``: the run's own wish, before the target's.
+    """
     budgets = connections.target.budgets
     table = describe_table(connections.table)
     return ComparisonSettings(
         index=index,
         depth=depth,
         total_segments=segments_for(table.size_bytes, budgets.concurrent_tasks),
-        read_units_per_s=budgets.read_units_per_s,
+        read_units_per_s=read_units_per_s or budgets.read_units_per_s,
         consistent_scan=budgets.consistent_scan,
         # What was stamped within the margin can only be mended once the margin is over.
         settle_waits_s=(3, 6, 12, max(24, 2 * connections.stamps.margin_s)),

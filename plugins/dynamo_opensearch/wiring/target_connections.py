@@ -3,14 +3,10 @@
 from dataclasses import dataclass
 from functools import cached_property
 
-from dynamo_opensearch.core.backfill.planning import BackfillPlan
-from dynamo_opensearch.core.backfill.verify import CountPorts
 from dynamo_opensearch.core.backoff import RetryPolicy
 from dynamo_opensearch.core.clock import Clock, SystemClock
 from dynamo_opensearch.core.documents.builder import DocumentBuilder
 from dynamo_opensearch.core.dynamodb.keyed_reads import KeyedReader
-from dynamo_opensearch.core.dynamodb.scan import ScanSettings, count_items
-from dynamo_opensearch.core.dynamodb.stream_changes import StreamChanges, count_changes
 from dynamo_opensearch.core.dynamodb.table_client import TableClient
 from dynamo_opensearch.core.errors import PermanentError
 from dynamo_opensearch.core.offer.conditional import ConditionalSender
@@ -20,7 +16,6 @@ from dynamo_opensearch.core.offer.refresher import Refresher
 from dynamo_opensearch.core.offer.sender import BulkSender, Sender
 from dynamo_opensearch.core.opensearch.alias import index_behind
 from dynamo_opensearch.core.opensearch.cluster import OpenSearchCluster
-from dynamo_opensearch.core.opensearch.index_life import count_documents
 from dynamo_opensearch.core.opensearch.index_state import read_index
 from dynamo_opensearch.core.opensearch.mapping_file import MappingFile, read_mapping_file
 from dynamo_opensearch.core.opensearch.patient import PatientCluster
@@ -33,9 +28,6 @@ from dynamo_opensearch.core.targets.model import Target
 from dynamo_opensearch.hooks.dynamodb import DynamoDbTableHook
 from dynamo_opensearch.hooks.opensearch import OpenSearchHook
 from dynamo_opensearch.wiring.deployment import state_index
-
-MOST_COUNTING_SEGMENTS = 64
-"""Segments of the scan that counts a table: enough for its few readers, whatever the copy was divided into."""
 
 
 class UnknownTargetError(PermanentError):
@@ -148,26 +140,3 @@ class TargetConnections:
         is_conditional = is_fed_by_indexer and self.target.indexer_writes == "unversioned"
         kind = ConditionalSender if is_conditional else BulkSender
         return kind(self.cluster, destination, refresher, limit, self.clock, self.retry)
-
-    def count_ports(self, plan: BackfillPlan) -> CountPorts:
-        """How both sides of a backfill are counted in the end."""
-        arn = plan.stream_arn
-        return CountPorts(
-            count_table=lambda: self._count_table(min(plan.total_segments, MOST_COUNTING_SEGMENTS)),
-            count_index=lambda: count_documents(self.patient, plan.index),
-            count_changes=None if arn is None else lambda: self._count_changes(arn, plan.began_us),
-            clock=self.clock,
-        )
-
-    def _count_table(self, total_segments: int) -> tuple[int, float]:
-        rules, budgets = self.target.documents, self.target.budgets
-        settings = ScanSettings(
-            total_segments=total_segments,
-            consistent=True,
-            extra={} if rules.filter is None else rules.filter.scan_arguments(),
-        )
-        return count_items(self.table, settings, budgets.read_units_per_s, self.clock)
-
-    def _count_changes(self, stream_arn: str, since_us: int) -> StreamChanges:
-        rounded_us = since_us - round(self.environment.stream_rounding_s * 1e6)
-        return count_changes(self.dynamodb.streams_client(), stream_arn, rounded_us)

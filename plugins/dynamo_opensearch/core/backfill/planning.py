@@ -19,6 +19,7 @@ from dynamo_opensearch.core.opensearch.index_checks import (
 from dynamo_opensearch.core.opensearch.index_state import IndexState, read_index
 from dynamo_opensearch.core.opensearch.mapping_file import MappingFile
 from dynamo_opensearch.core.opensearch.patient import PatientCluster
+from dynamo_opensearch.core.opensearch.server_version import COMPARISON, check_server
 from dynamo_opensearch.core.stamps import StampRule
 from dynamo_opensearch.core.targets.model import Target
 
@@ -42,7 +43,6 @@ class BackfillPlan:
     target: str
     table: str
     table_id: str
-    stream_arn: str | None
     write_alias: str
     index: str
     creates_index: bool
@@ -97,11 +97,13 @@ def plan_backfill(
     """Look at both sides and divide the work. Writes nothing but, where mappings differ, a scratch index for a moment.
 
     Raises:
+        ServerUnfitError: the server is too old for the comparison in the end, or no OpenSearch.
         SegmentsError, ReadUnitsError: wishes that cannot be.
         TableMissingError, TableNotReadyError, TableKeyError: the table does not fit.
         AliasIsIndexError, AliasAmbiguousError, AliasUnfitError, AliasRoutingClashError, IndexNotOfTargetError,
         IndexUnfitError, IndexTemplateError, ForeignVersionError: the index does not fit.
     """
+    check_server(ports.cluster, COMPARISON)
     table = describe_table(ports.table)
     check_key(table, target.key)
     segments = plan_segments(table.size_bytes, target.budgets, wishes.segments, wishes.read_units_per_s)
@@ -120,7 +122,6 @@ def plan_backfill(
         target=target.name,
         table=table.table,
         table_id=table.table_id,
-        stream_arn=table.stream_arn,
         write_alias=write_alias,
         index=index,
         creates_index=creates_index,

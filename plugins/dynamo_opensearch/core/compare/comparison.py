@@ -99,7 +99,7 @@ def compare(settings: ComparisonSettings, ports: ComparisonPorts) -> ComparisonR
         if found.suspects > most_suspects(table.read.rows, settings.max_mends if ports.offer else None):
             resolver.leave(files, found)
         else:
-            resolver.resolve(files)
+            resolver.resolve(files, found)
     read_units = table.read.read_units + looker.read_units
     seconds = ports.clock.monotonic_s() - began_s
     report = conclude(

@@ -49,16 +49,22 @@ class Resolver:
     ) -> None:
         self._look_at, self._waits_s, self._clock = look_at, tuple(waits_s), clock
         self._offer = offer
-        self._mends_left = max_mends or 0
         self._on_difference = on_difference
+        self._max_mends = self._mends_left = max_mends or 0
+        self._orphans = self._orphans_ahead = 0  # that stand still; that were found and not looked at yet
+        self._deletes = True
         self.findings = Findings()
 
-    def resolve(self, files: Sequence[Path]) -> None:
+    def resolve(self, files: Sequence[Path], found: Found) -> None:
         """Settle and mend everything in these files.
+
+        Where more orphans stand still than may be mended, none is deleted: that many are no slip of an indexer, but
+        perhaps another table, or a filter that was changed.
 
         Raises:
             ShardsFailedError, ServiceUnavailableError, AccessDeniedError, WorkerClockError: as the looks and offers.
         """
+        self._orphans_ahead = found.orphaned
         for suspects in self._batches(files):
             log.info("%d documents differed at first reading, looking at them again", len(suspects))
             differing = []
@@ -68,6 +74,8 @@ class Resolver:
                 else:
                     self.findings.name(settled.look)
                     differing.append(settled)
+            self._orphans_ahead -= sum(suspect.kind is Kind.ORPHANED for suspect in suspects)
+            self._orphans += sum(map(_is_orphan, differing))
             for settled in self._mend(differing):
                 self._end(settled)
 
@@ -100,8 +108,9 @@ class Resolver:
     def _mend(self, differing: Sequence[Settled]) -> Iterator[Settled]:
         """What is left of the differences afterwards; what came right is counted as mended."""
         offered: list[Settled] = []
+        may_delete = self._may_delete()
         for settled in differing:
-            if self._may_mend(settled, len(offered)):
+            if (may_delete or not _is_orphan(settled)) and self._may_mend(settled, len(offered)):
                 offered.append(settled)
             else:
                 yield settled
@@ -110,6 +119,19 @@ class Resolver:
         self._mends_left -= len(offered)
         left = self._offer_and_settle(offered)
         yield from self._offer_again(left)
+
+    def _may_delete(self) -> bool:
+        """Whether orphans stay within what may be mended, if all those that were not looked at yet stand still, too."""
+        most = self._orphans + self._orphans_ahead
+        if self._deletes and self._offer is not None and self._orphans and most > self._max_mends:
+            log.warning(
+                "%d documents without an item, perhaps %d; at most %d may be mended, so none of them is deleted",
+                self._orphans,
+                most,
+                self._max_mends,
+            )
+            self._deletes = False
+        return self._deletes
 
     def _may_mend(self, settled: Settled, chosen: int) -> bool:
         is_offerable = settled.look.key is not None and settled.look.kind is not Kind.REFUSED
@@ -145,6 +167,10 @@ class Resolver:
         self.findings.offers += report
         log.info("offered %d documents that differed", report.offered)
         return report
+
+
+def _is_orphan(settled: Settled) -> bool:
+    return settled.look.kind is Kind.ORPHANED
 
 
 def _place(settled: Settled) -> tuple[str, str | None]:

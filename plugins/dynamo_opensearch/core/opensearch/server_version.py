@@ -1,4 +1,4 @@
-"""Whether the server at the other end is an OpenSearch that a swap can be trusted to."""
+"""Whether the server at the other end is an OpenSearch that a swap or a comparison can be trusted to."""
 
 import re
 from collections.abc import Iterator
@@ -9,8 +9,27 @@ from dynamo_opensearch.core.errors import PermanentError
 from dynamo_opensearch.core.opensearch.errors import OpenSearchRequestError
 from dynamo_opensearch.core.opensearch.patient import PatientCluster
 
-OLDEST_VERSION = (2, 12)
-"""``must_exist`` of ``_aliases`` is honoured from here on (github.com/opensearch-project/OpenSearch/pull/11210)."""
+
+@dataclass(frozen=True, kw_only=True)
+class Need:
+    """The oldest version that something works with, and the reason as a message gives it."""
+
+    oldest: tuple[int, int]
+    reason: str
+
+
+SWAP = Need(
+    oldest=(2, 12),
+    reason="a swap needs 2.12 or newer, which honours `must_exist` in POST _aliases; an older one lets two runs "
+    "swap at once.",
+)
+"""github.com/opensearch-project/OpenSearch/pull/11210"""
+
+COMPARISON = Need(
+    oldest=(2, 8),
+    reason="the comparison of both sides needs 2.8 or newer, which reads primary shards at one point in time.",
+)
+"""github.com/opensearch-project/OpenSearch/pull/7375; points in time alone are there from 2.4 on."""
 
 _COMPATIBILITY_NUMBER = "7.10.2"
 """What OpenSearch calls itself where ``compatibility.override_main_response_version`` is set."""
@@ -41,20 +60,16 @@ class ServerVersion:
         return f"{self.major}.{self.minor}.{self.patch}"
 
 
-def check_server(cluster: PatientCluster) -> ServerVersion:
+def check_server(cluster: PatientCluster, need: Need = SWAP) -> ServerVersion:
     """The version of the cluster's oldest node, asked of the nodes: a domain in compatibility mode hides its own.
 
     Raises:
-        ServerUnfitError: older than 2.12, Elasticsearch, OpenSearch Serverless, or of no readable version.
+        ServerUnfitError: older than ``need`` says, Elasticsearch, OpenSearch Serverless, or of no readable version.
         AccessDeniedError: GET / or GET /_nodes is not allowed.
     """
     version = _oldest_node(_main_answer(cluster), cluster)
-    if (version.major, version.minor) < OLDEST_VERSION:
-        raise ServerUnfitError(
-            f"OpenSearch {version}",
-            "a swap needs 2.12 or newer, which honours `must_exist` in POST _aliases; an older one lets two runs "
-            "swap at once. The way out: upgrade the domain.",
-        )
+    if (version.major, version.minor) < need.oldest:
+        raise ServerUnfitError(f"OpenSearch {version}", f"{need.reason} The way out: upgrade the domain.")
     return version
 
 
@@ -112,13 +127,13 @@ def _member(value: Any, name: str) -> dict[str, Any]:
 def _serverless() -> ServerUnfitError:
     return ServerUnfitError(
         "OpenSearch Serverless, or something else that does not answer GET / and GET /_nodes",
-        "it lacks calls that a rebuild needs (_reindex, _tasks, _refresh). The way out: a domain of OpenSearch Service "
-        "or a cluster of your own; check host and port of the connection.",
+        "it lacks calls that this package needs (_refresh, _reindex, _tasks). The way out: a domain of OpenSearch "
+        "Service or a cluster of your own; check host and port of the connection.",
     )
 
 
 def _elasticsearch(number: str) -> ServerUnfitError:
     return ServerUnfitError(
         f"Elasticsearch {number}",
-        "this package works with OpenSearch 2.12 or newer. The way out: migrate to OpenSearch.",
+        "this package works with OpenSearch only. The way out: migrate to OpenSearch.",
     )

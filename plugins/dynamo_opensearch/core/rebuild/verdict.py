@@ -10,34 +10,65 @@ _HASH_DIGITS = 12
 
 
 class IndexNotEqualError(PermanentError):
-    """Index and table differ, and that is no matter of time."""
+    """Index and table differ, and that is no matter of time.
 
-    def __init__(self, index: str, differences: dict[str, int], allowed: int, rejects: str) -> None:
-        super().__init__(index, differences, allowed, rejects)
-        self.index, self.differences, self.allowed, self.rejects = index, differences, allowed, rejects
+    ``allowed``: differences. ``max_mends``: documents that may be mended. ``unsettled``: differences that were not
+    looked at again. ``rejects``: the folder of what the index refused.
+    """
+
+    def __init__(
+        self, index: str, differences: dict[str, int], allowed: int, max_mends: int, unsettled: int, rejects: str
+    ) -> None:
+        super().__init__(index, differences, allowed, max_mends, unsettled, rejects)
+        self.index, self.differences, self.allowed = index, differences, allowed
+        self.max_mends, self.unsettled, self.rejects = max_mends, unsettled, rejects
 
     def __str__(self) -> str:
         kinds = ", ".join(f"{count:,} {kind}" for kind, count in self.differences.items() if count)
-        return (
-            f"index {self.index!r} and the table differ: {kinds}; {self.allowed:,} differences are allowed "
-            "(budgets.max_rejects). They were looked at again and again, and offered anew as far as "
-            f"budgets.max_repairs allows. What the index refused is in {self.rejects}, with reasons. "
-            "Correct the items or the mapping, then clear this task: it compares and mends once more."
+        settled = (
+            f"{self.unsettled:,} of them were not settled and not mended: they are too many to be looked at again, or "
+            "their keys cannot be told."
+            if self.unsettled
+            else "They were looked at again and again."
         )
+        head = (
+            f"index {self.index!r} and the table differ: {kinds}; {self.allowed:,} differences are allowed "
+            f"(budgets.max_rejects). {settled} At most {self.max_mends:,} documents are mended unasked "
+            "(budgets.max_repairs); where more are orphaned, none of these is deleted."
+        )
+        return " ".join([head, *self._next_steps()])
+
+    def _next_steps(self) -> list[str]:
+        steps = []
+        if self.differences.get(_ORPHANED):
+            steps.append(
+                "Orphaned are documents without an item: of items deleted long ago, or of another table or filter. "
+                "Look at some. A reconciliation with depth `keys` and repair `apply` deletes them, a rebuild leaves "
+                "them out."
+            )
+        if any(count for kind, count in self.differences.items() if kind != _ORPHANED):
+            steps.append(
+                f"What the index refused is in {self.rejects}, with reasons. Correct the items or the mapping, and "
+                "look whether the indexer runs; then clear this task: it compares and mends once more."
+            )
+        return steps
 
 
-def check_equal(report: ComparisonReport, allowed: int, rejects: str) -> None:
+_ORPHANED = "orphaned in the index"
+
+
+def check_equal(report: ComparisonReport, allowed: int, max_mends: int, rejects: str) -> None:
     """Raises IndexNotEqualError where more than ``allowed`` differ. ``rejects``: the folder of the refused ones."""
     if report.differences <= allowed:
         return
     differences = {
         "missing in the index": report.missing,
-        "orphaned in the index": report.orphaned,
+        _ORPHANED: report.orphaned,
         "stale": report.stale,
         "refused by the field rules": report.refused,
         "refused by OpenSearch when offered (among the others)": report.rejected,
     }
-    raise IndexNotEqualError(report.index, differences, allowed, rejects)
+    raise IndexNotEqualError(report.index, differences, allowed, max_mends, report.unsettled, rejects)
 
 
 def shareable(report: ComparisonReport, *, show_keys: bool) -> dict[str, Any]:

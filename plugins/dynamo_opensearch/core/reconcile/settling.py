@@ -66,7 +66,7 @@ def settle(
             if found.suspects > most_suspects(table.rows, max_repairs):
                 resolver.leave(suspects, found)
             else:
-                resolver.resolve(suspects)
+                resolver.resolve(suspects, found)
         ports.files.put(FOUND, stored)
         ports.keep_list(lines)
     read_units = table.read_units + ports.looker.read_units
