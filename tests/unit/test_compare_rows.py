@@ -18,6 +18,7 @@ from dynamo_opensearch.core.compare.join import Found, JoinSettings, Kind, join_
 from dynamo_opensearch.core.compare.report import ComparisonCountError, ComparisonReport
 from dynamo_opensearch.core.compare.rows import PartitionedRowWriter, Row, SideRead, partition_of, read_rows
 from dynamo_opensearch.core.compare.table_side import ItemRows
+from dynamo_opensearch.core.documents.attribute_values import Item
 from dynamo_opensearch.core.documents.builder import DocumentBuilder
 from dynamo_opensearch.core.documents.field_rules import FieldRules
 
@@ -82,7 +83,7 @@ def ids(file: Path) -> list[str]:
 @pytest.mark.parametrize("partitions", [1, 2, 7, 64])
 def test_a_row_of_the_table_and_its_document_are_in_files_of_one_number(tmp_path: Path, partitions: int) -> None:
     builder = DocumentBuilder(("a", "b"), FieldRules.model_validate({"routing": "a"}))
-    items = [
+    items: list[Item] = [
         {"a": {"S": f"t|{number % 5}"}, "b": {"S": f"%{number}" * (1 + 40 * (number % 7))}} for number in range(200)
     ]
     table, skipped = ItemRows(builder, "content", None).of(items)

@@ -4,7 +4,7 @@ import json
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypeVar
 
 import pytest
 from hypothesis import given, settings
@@ -53,7 +53,10 @@ class Script:
         return _next(self.changes)
 
 
-def _next(values: list[Any]) -> Any:
+T = TypeVar("T")
+
+
+def _next(values: list[T]) -> T:
     return values.pop(0) if len(values) > 1 else values[0]
 
 
