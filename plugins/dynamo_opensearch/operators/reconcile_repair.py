@@ -82,8 +82,8 @@ class RepairDifferencesOperator(BaseOperator):
                 result = settled
             elif plan.repair == "plan":
                 result = replace(settled, note=self._planned(connections, settled, str(context["run_id"])))
-            elif self.answer in (REJECTED, UNANSWERED):
-                result = replace(settled, note=_not_repaired(settled, str(self.answer)))
+            elif self.answer not in (APPROVED, NOT_ASKED):
+                result = replace(settled, note=_not_repaired(settled, str(self.answer or "not given")))
             else:
                 result = self._repaired(connections, plan, settled, str(context["run_id"]))
         self.log.info("%s", result.note or "nothing to repair in this run")
