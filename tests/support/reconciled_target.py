@@ -28,7 +28,7 @@ class RigConnections(FakeConnections):
     rig: MemoryRig = field(default_factory=MemoryRig)
 
     @property
-    def table(self) -> TableClient:  # type: ignore[override]
+    def table(self) -> TableClient:
         return self.rig.table_client
 
     @property
@@ -135,7 +135,7 @@ class Run:
                 target="members",
                 plan=self.plan,
                 settled=self.returned["settle"],
-                answer=answer or self.returned.get("approve"),
+                answer=self.returned.get("approve") if answer is None else answer,
             )
         )
 

@@ -87,7 +87,7 @@ class RepairDifferencesOperator(BaseOperator):
             else:
                 result = self._repaired(connections, plan, settled, str(context["run_id"]))
         self.log.info("%s", result.note or "nothing to repair in this run")
-        return result.to_json(show_keys=connections.target.show_keys)
+        return result.to_json(show_keys=True)  # what `settle` has handed on: hashed already, where they are not shown
 
     def _planned(self, connections: TargetConnections, settled: SettledResult, run_id: str) -> str:
         indices = [live.feed.index for live in living_indices(connections).current()]
