@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from dynamo_opensearch.core.documents.field_rules import FieldRules
 from dynamo_opensearch.core.documents.item_filter import FilterCondition
-from dynamo_opensearch.core.targets.airflow_settings import AirflowSettings
+from dynamo_opensearch.core.targets.airflow_settings import AirflowSettings, Reconciliation
 from dynamo_opensearch.core.targets.environment import DeadLetterSettings, Environment
 from dynamo_opensearch.core.targets.model import Budgets, Target
 
@@ -38,10 +38,11 @@ def rows(heading: str) -> dict[str, str]:
         ("`documents`", FieldRules),
         ("`budgets`", Budgets),
         ("`airflow`", AirflowSettings),
+        ("`nightly` and `weekly`", Reconciliation),
         ("`environments`", Environment),
         ("`dead_letters`", DeadLetterSettings),
     ],
-    ids=["target", "documents", "budgets", "airflow", "environments", "dead_letters"],
+    ids=["target", "documents", "budgets", "airflow", "schedules", "environments", "dead_letters"],
 )
 def test_every_field_of_a_target_file_is_described_and_no_other(heading: str, model: type[BaseModel]) -> None:
     sections = {"documents", "budgets", "airflow", "environments"}

@@ -17,7 +17,7 @@ DAG_ID, RUN_ID = "members_reindex", "manual__2026-01-01"
 
 @dataclass
 class FakeInstance:
-    """What operators ask of their task instance. ``run_states``: by DAG and run id."""
+    """What operators ask of their task instance. ``run_states``: by DAG and run id; ``returned``: by task id."""
 
     dag_id: str = DAG_ID
     run_id: str = RUN_ID
@@ -26,9 +26,13 @@ class FakeInstance:
     pushed: dict[str, Any] = field(default_factory=dict)
     run_states: dict[tuple[str, str], Any] = field(default_factory=dict)
     task_states: dict[str, str] = field(default_factory=dict)
+    returned: dict[str, Any] = field(default_factory=dict)
 
     def xcom_push(self, key: str, value: Any) -> None:
         self.pushed[key] = value
+
+    def xcom_pull(self, task_ids: str) -> Any:
+        return self.returned.get(task_ids)
 
     def get_dagrun_state(self, dag_id: str, run_id: str) -> Any:
         found = self.run_states.get((dag_id, run_id), "running")

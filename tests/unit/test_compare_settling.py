@@ -22,6 +22,7 @@ EQUAL: State = (Kind.EQUAL, 1, 1)
 MISSING: State = (Kind.MISSING, 1, None)
 STALE: State = (Kind.STALE, 1, 5)
 ORPHANED: State = (Kind.ORPHANED, False, 5)
+REFUSED: State = (Kind.REFUSED, True, None)
 
 
 class Looks:
@@ -111,6 +112,44 @@ def resolved(folder: Path, looks: Looks, max_mends: int | None, *more: Suspect) 
     resolver = Resolver(looks.look, None if max_mends is None else looks.offer, max_mends, (3, 6), FakeClock())
     resolver.resolve([suspects_file(folder, [*map(suspect, looks.scripts), *more])], Found())
     return resolver.findings
+
+
+def told(folder: Path, looks: Looks, max_mends: int | None, *more: Suspect) -> dict[str, Kind | None]:
+    """The differences that are left, each with the kind that the last look at it saw."""
+    found: dict[str, Kind | None] = {}
+
+    def tell(one: Suspect, look: Look | None) -> None:
+        assert one.id not in found, "each is told once"
+        found[one.id] = None if look is None else look.kind
+
+    resolver = Resolver(
+        looks.look, None if max_mends is None else looks.offer, max_mends, (3, 6), FakeClock(), on_difference=tell
+    )
+    resolver.resolve([suspects_file(folder, [*map(suspect, looks.scripts), *more])], Found())
+    assert resolver.findings.differences.total() == len(found) - sum(one.kind is Kind.REFUSED for one in more)
+    return found
+
+
+def test_each_difference_that_is_left_is_told_with_its_last_look(tmp_path: Path) -> None:
+    looks = Looks(gone=[MISSING], old=[STALE], late=[MISSING, EQUAL], hot=[STALE, (Kind.STALE, 2, 5)], bad=[REFUSED])
+    refused = suspect("refused", Kind.REFUSED)
+    assert told(tmp_path, looks, None, refused) == {
+        "gone": Kind.MISSING,
+        "old": Kind.STALE,
+        "bad": Kind.REFUSED,
+        "refused": None,
+    }
+
+
+def test_what_is_mended_is_not_told_as_a_difference(tmp_path: Path) -> None:
+    looks = Looks(a=[MISSING], b=[MISSING], c=[STALE])
+    assert told(tmp_path, looks, 2) == {"c": Kind.STALE}
+
+
+def test_what_no_offer_mends_is_told_once(tmp_path: Path) -> None:
+    looks = Looks(a=[STALE])
+    looks.mends_at_offer = 3
+    assert told(tmp_path, looks, 10) == {"a": Kind.STALE}
 
 
 def test_without_an_offer_nothing_is_mended(tmp_path: Path) -> None:
@@ -203,7 +242,7 @@ def test_what_no_offer_mends_stays_a_difference(tmp_path: Path) -> None:
 
 
 def test_items_that_the_rules_refuse_are_named_and_not_offered(tmp_path: Path) -> None:
-    looks = Looks(a=[(Kind.REFUSED, True, None)])
+    looks = Looks(a=[REFUSED])
     findings = resolved(tmp_path, looks, 10, suspect("r", Kind.REFUSED))
     assert looks.offered == []
     assert looks.seen[0] == ["a"]
@@ -222,8 +261,10 @@ def test_a_document_whose_key_nothing_tells_is_reported_and_not_settled(tmp_path
 def test_too_many_are_left_as_found_with_a_few_samples(tmp_path: Path) -> None:
     many = [suspect(f"k{number}") for number in range(3 * SAMPLES)]
     looks = Looks()
-    resolver = Resolver(looks.look, looks.offer, 5, (3,), FakeClock())
+    told: list[tuple[str, Look | None]] = []
+    resolver = Resolver(looks.look, looks.offer, 5, (3,), FakeClock(), lambda one, look: told.append((one.id, look)))
     resolver.leave([suspects_file(tmp_path, many)], Found(missing=len(many)))
+    assert told == [(one.id, None) for one in many], "all of them are, though none was looked at"
     assert looks.seen == looks.offered == []
     assert (resolver.findings.unsettled, len(resolver.findings.samples["missing"])) == (len(many), SAMPLES)
 

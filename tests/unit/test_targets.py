@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
+from dynamo_opensearch.core.targets.airflow_settings import AirflowSettings, Reconciliation
 from dynamo_opensearch.core.targets.loading import LoadedTargets, TargetFilesError, load_targets
 from dynamo_opensearch.core.targets.model import Target, UnknownEnvironmentError
 from tools import target_schema
@@ -109,6 +110,76 @@ def test_a_mistake_names_its_file_its_field_and_the_rule(include: Path, content:
     assert (problem.file, problem.field) == ("bad.yaml", field)
     assert rule in problem.rule
     assert set(loaded.targets) == {"good"}
+
+
+BERLIN = {"cron": "30 2 * * *", "timezone": "Europe/Berlin"}
+
+
+@pytest.mark.parametrize(
+    ("airflow", "field", "rule"),
+    [
+        ({"nightly": {"cron": "30 2 * *"}}, "airflow.nightly.cron", "String should match pattern"),
+        ({"nightly": {"cron": "61 2 * * *"}}, "airflow.nightly.cron", "no time at which it is due: '61 2 * * *'"),
+        ({"weekly": {"cron": "0 0 31 2 *"}}, "airflow.weekly.cron", "no time at which it is due: '0 0 31 2 *'"),
+        ({"nightly": BERLIN | {"timezone": "Berlin"}}, "airflow.nightly.timezone", "no such time zone: 'Berlin'"),
+        (
+            {"nightly": BERLIN | {"depth": "deep"}},
+            "airflow.nightly.depth",
+            "'approximate', 'count', 'keys' or 'content'",
+        ),
+        ({"nightly": BERLIN | {"repair": "all"}}, "airflow.nightly.repair", "'none', 'plan' or 'apply'"),
+        ({"nightly": BERLIN | {"repairs": "none"}}, "airflow.nightly.repairs", "Extra inputs are not permitted"),
+        (
+            {"nightly": BERLIN | {"repair": "apply"}},
+            "airflow.nightly",
+            "repair apply needs depth keys or content, got count",
+        ),
+        (
+            {"weekly": {"cron": "0 3 * * 0", "depth": "approximate", "repair": "plan"}},
+            "airflow.weekly",
+            "repair plan needs depth keys or content, got approximate",
+        ),
+        (
+            {"nightly": BERLIN, "weekly": {"cron": "0 3 * * 0", "timezone": "UTC"}},
+            "airflow",
+            "weekly.timezone must be that of nightly (Europe/Berlin), got UTC",
+        ),
+        ({"weekly": "0 3 * * 0"}, "airflow.weekly", "valid dictionary or instance of Reconciliation"),
+    ],
+)
+def test_a_mistake_in_a_schedule_names_its_field_and_the_rule(
+    include: Path, airflow: object, field: str, rule: str
+) -> None:
+    write(include, "bad.yaml", GOOD | {"airflow": airflow})
+    (problem,) = load_targets(include).problems
+    assert problem.field == field
+    assert rule in problem.rule
+
+
+def airflow_settings(**airflow: object) -> AirflowSettings:
+    return Target.model_validate(GOOD | {"airflow": airflow}).airflow
+
+
+def test_each_night_is_counted_and_nothing_more_where_nothing_is_said() -> None:
+    settings = airflow_settings()
+    assert settings.nightly == Reconciliation(cron="30 2 * * *", timezone="UTC", depth="count", repair="none")
+    assert settings.weekly is None
+
+
+def test_a_weekly_run_compares_content_in_the_time_zone_of_the_nightly_one_unless_it_says_so() -> None:
+    settings = airflow_settings(nightly=BERLIN, weekly={"cron": "0 3 * * 0", "repair": "apply"})
+    assert settings.weekly == Reconciliation(
+        cron="0 3 * * 0", timezone="Europe/Berlin", depth="content", repair="apply"
+    )
+    said = airflow_settings(nightly=BERLIN, weekly={**BERLIN, "depth": "keys"}).weekly
+    assert said == Reconciliation(**BERLIN, depth="keys")
+    assert airflow_settings(weekly={"cron": "0 3 * * 0"}).weekly == Reconciliation(cron="0 3 * * 0", depth="content")
+
+
+def test_a_weekly_run_does_not_hide_the_mistakes_of_the_nightly_one(include: Path) -> None:
+    write(include, "bad.yaml", GOOD | {"airflow": {"nightly": {"cron": "never"}, "weekly": {"cron": "0 3 * * 0"}}})
+    (problem,) = load_targets(include).problems
+    assert problem.field == "airflow.nightly.cron"
 
 
 def test_a_second_file_may_take_neither_name_nor_alias(include: Path) -> None:

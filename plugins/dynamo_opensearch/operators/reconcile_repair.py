@@ -82,12 +82,12 @@ class RepairDifferencesOperator(BaseOperator):
                 result = settled
             elif plan.repair == "plan":
                 result = replace(settled, note=self._planned(connections, settled, str(context["run_id"])))
-            elif self.answer in (REJECTED, UNANSWERED):
-                result = replace(settled, note=_not_repaired(settled, str(self.answer)))
+            elif self.answer not in (APPROVED, NOT_ASKED):
+                result = replace(settled, note=_not_repaired(settled, str(self.answer or "not given")))
             else:
                 result = self._repaired(connections, plan, settled, str(context["run_id"]))
         self.log.info("%s", result.note or "nothing to repair in this run")
-        return result.to_json(show_keys=connections.target.show_keys)
+        return result.to_json(show_keys=True)  # what `settle` has handed on: hashed already, where they are not shown
 
     def _planned(self, connections: TargetConnections, settled: SettledResult, run_id: str) -> str:
         indices = [live.feed.index for live in living_indices(connections).current()]

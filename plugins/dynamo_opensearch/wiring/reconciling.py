@@ -113,11 +113,12 @@ def repair_ports(
 def count_ports(connections: TargetConnections, plan: ReconcilePlan) -> CountPorts:
     """How both sides are counted, page by page."""
     target, index = connections.target, plan.subject.index
+    since_plan_s = (connections.clock.time_us() - plan.began_us) / 1e6
     return CountPorts(
         count_table=lambda: _count_table(connections, plan.total_segments),
         count_index=lambda: count_documents(connections.patient, index),
         count_changes=_changes_counter(connections, plan.subject.stream_arn),
-        lag_s=plan.lag_s,
+        lag_s=None if plan.lag_s is None else plan.lag_s + since_plan_s,  # if the indexer has not moved since
         is_filtered=target.documents.filter is not None,
         waits_s=settle_waits_s(connections, plan),
         clock=connections.clock,

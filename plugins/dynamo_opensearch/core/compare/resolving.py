@@ -95,15 +95,19 @@ class Resolver:
             self._on_difference(settled.look.suspect, settled.look)
 
     def _batches(self, files: Sequence[Path]) -> Iterator[list[Suspect]]:
-        """All but the refused items, of which only samples are kept."""
-        for file in files:
-            for batch in read_suspects(file, AT_ONCE):
-                for suspect in batch:
-                    if suspect.kind is Kind.REFUSED:
-                        self.findings.sample(suspect.kind, suspect.id)
-                        self._on_difference(suspect, None)
-                if suspects := [suspect for suspect in batch if suspect.kind is not Kind.REFUSED]:
-                    yield suspects
+        """All but the refused items, of which only samples are kept; of several files, since each batch waits."""
+        gathered: list[Suspect] = []
+        for suspect in (one for file in files for batch in read_suspects(file, AT_ONCE) for one in batch):
+            if suspect.kind is Kind.REFUSED:
+                self.findings.sample(suspect.kind, suspect.id)
+                self._on_difference(suspect, None)
+                continue
+            gathered.append(suspect)
+            if len(gathered) >= AT_ONCE:
+                yield gathered
+                gathered = []
+        if gathered:
+            yield gathered
 
     def _mend(self, differing: Sequence[Settled]) -> Iterator[Settled]:
         """What is left of the differences afterwards; what came right is counted as mended."""

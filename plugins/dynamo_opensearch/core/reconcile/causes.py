@@ -35,10 +35,15 @@ def _causes(subject: Subject, earlier: Night | None, seen: Surroundings) -> Iter
             f"table {subject.table!r} is another one than in the run before (restored, or made anew under the same "
             "name): what the index holds may not be in it, and its stream began anew. Rebuild the index"
         )
-    if before is not None and (before.index, before.index_uuid) != (subject.index, subject.index_uuid):
+    if before is not None and before.index != subject.index:
         yield (
             f"alias {subject.alias!r} leads to {subject.index!r}, in the run before to {before.index!r}: if nobody "
             "meant to move it, go back by the rollback of the index"
+        )
+    elif before is not None and before.index_uuid != subject.index_uuid:
+        yield (
+            f"index {subject.index!r} is another one than in the run before (deleted, and made anew under the same "
+            "name): what nobody has written to it since is missing. Fill it by the backfill"
         )
     if subject.stream_arn is None:
         yield f"the stream of table {subject.table!r} is off, so no change reaches the index: turn it on, then repair"

@@ -37,8 +37,20 @@ def scheduled(settings: AirflowSettings, when: datetime | None) -> Reconciliatio
     weekly = settings.weekly
     if weekly is None or when is None:
         return settings.nightly
-    local = pendulum.instance(when).in_timezone(weekly.timezone)
-    return weekly if croniter.match(weekly.cron, local.naive()) else settings.nightly
+    return weekly if _names(weekly, when) else settings.nightly
+
+
+def _names(schedule: Reconciliation, when: datetime) -> bool:
+    """Whether the cron line names that moment, by any reading of the clock that leads to it.
+
+    Airflow runs what falls into the hour that is skipped in spring by as much later: 02:30 at 03:30.
+    """
+    zone = pendulum.timezone(schedule.timezone)
+    local = pendulum.instance(when).in_timezone(zone)
+    if croniter.match(schedule.cron, local.naive()):
+        return True
+    skipped = local.naive().add(seconds=(local.subtract(hours=2).offset or 0) - (local.offset or 0))
+    return zone.convert(skipped) == local and bool(croniter.match(schedule.cron, skipped))
 
 
 def check_repair(depth: ReconcileDepth, repair: Repair) -> None:

@@ -15,7 +15,7 @@ class SidesDifferError(PermanentError):
         self.what, self.causes, self.page = what, causes, page
 
     def __str__(self) -> str:
-        causes = "".join(f"\nAlso seen: {cause}." for cause in self.causes)
+        causes = "".join(f"\nAlso seen: {cause.removesuffix('.')}." for cause in self.causes)
         return (
             f"index {self.index!r} and the table differ by {self.differences:,} ({self.what}); {self.tolerance:,} are "
             f"accepted (budgets.tolerance). {self._next()} The page: {self.page}{causes}"

@@ -109,7 +109,8 @@ class ReconcileReport:
             return "in motion"
         if self.differences > self.tolerance:
             return "different"
-        return "in motion" if self.counts is not None and self.counts.difference else "equal"
+        is_apart = self.counts is not None and abs(self.counts.difference) > self.tolerance
+        return "in motion" if is_apart else "equal"
 
     @property
     def read_units(self) -> float:

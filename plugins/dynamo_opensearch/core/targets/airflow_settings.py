@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 _FROZEN = ConfigDict(extra="forbid", frozen=True)
 
@@ -14,6 +14,17 @@ class Schedule(BaseModel):
 
     cron: Annotated[str, Field(pattern=r"^(\S+\s+){4}\S+$")] = Field(description="Five fields, such as '30 2 * * *'.")
     timezone: str = Field("UTC", description="IANA name, such as Europe/Berlin.")
+
+    @field_validator("cron")
+    @classmethod
+    def _is_a_time(cls, cron: str) -> str:
+        from croniter import croniter
+
+        try:
+            croniter(cron).get_next()
+        except ValueError as error:
+            raise ValueError(f"no time at which it is due: {cron!r}") from error
+        return cron
 
     @field_validator("timezone")
     @classmethod
@@ -73,13 +84,19 @@ class AirflowSettings(BaseModel):
     )
     notifiers: tuple[Notifier, ...] = Field((), description="Called when a run fails.")
     deadline_h: float | None = Field(None, gt=0, description="Hours after which a run is reported as late.")
-    approval_timeout_h: float = Field(24, gt=0, le=24 * 30, description="Hours that a rebuild waits for an approval.")
+    approval_timeout_h: float = Field(
+        24, gt=0, le=24 * 30, description="Hours that a rebuild or a repair waits for an approval."
+    )
     approvers: tuple[str, ...] = Field((), description="Users who may approve; default: whoever may edit the DAG run.")
 
     @field_validator("weekly", mode="before")
     @classmethod
-    def _is_deep(cls, weekly: Any) -> Any:
-        return {"depth": "content", **weekly} if isinstance(weekly, dict) else weekly
+    def _is_deep_and_where_nightly_is(cls, weekly: Any, others: ValidationInfo) -> Any:
+        if not isinstance(weekly, dict):
+            return weekly
+        nightly = others.data.get("nightly")  # not there when it has mistakes
+        zone = {} if nightly is None else {"timezone": nightly.timezone}
+        return {"depth": "content", **zone, **weekly}
 
     @model_validator(mode="after")
     def _has_one_time_zone(self) -> "AirflowSettings":
