@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from dynamo_opensearch.core.compare import resolving
 from dynamo_opensearch.core.compare.findings import SAMPLES, Findings
 from dynamo_opensearch.core.compare.join import Found, Kind, Suspect
 from dynamo_opensearch.core.compare.looking import Look
@@ -212,7 +213,10 @@ def test_orphans_of_later_files_count_before_the_first_is_deleted(tmp_path: Path
     assert findings.differences == {Kind.ORPHANED: 3}
 
 
-def test_where_the_first_orphans_were_left_no_later_ones_are_deleted(tmp_path: Path) -> None:
+def test_where_the_first_orphans_were_left_no_later_ones_are_deleted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resolving, "AT_ONCE", 2)
     looks = Looks(A=[ORPHANED], B=[ORPHANED, EQUAL], C=[ORPHANED], D=[ORPHANED, EQUAL])
     findings = orphans_resolved(tmp_path, looks, 2, "AB", "CD")
     assert looks.offered == []
