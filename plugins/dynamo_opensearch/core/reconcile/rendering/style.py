@@ -24,7 +24,7 @@ LIGHT = {
     "refused": "#0c7a72",
     "unknown": "#67707e",
     "mended": "#1f8a4d",
-    "items": "#6f9fe6",
+    "items": "#5688d8",
     "documents": "#132a52",
     "lag": "#3566b8",
 }

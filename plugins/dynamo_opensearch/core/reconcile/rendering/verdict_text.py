@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from dynamo_opensearch.core.reconcile.counts import SideCounts
+from dynamo_opensearch.core.reconcile.dag_ids import reconcile_dag_id
 from dynamo_opensearch.core.reconcile.rendering.words import counted, duration, listed
 from dynamo_opensearch.core.reconcile.report import ReconcileReport
 
@@ -69,11 +70,11 @@ def caveat(report: ReconcileReport) -> str:
 def next_steps(report: ReconcileReport) -> list[Step]:
     """What to do now, the first thing first; nothing where all is well."""
     if report.verdict == "approximate":
-        return [Step("To know, count both sides.", _own_dag(report), {"depth": "count"})]
+        return [Step("To know, count both sides.", reconcile_dag_id(report.subject.target), {"depth": "count"})]
     if report.verdict != "different":
         return []
     if report.counts is not None:
-        return [Step("Find out which documents differ.", _own_dag(report), {"depth": "content"})]
+        return [Step("Find out which documents differ.", reconcile_dag_id(report.subject.target), {"depth": "content"})]
     causes = [Step("See first to what else is wrong; it is listed below.")] if report.causes else []
     if report.repair == "apply":
         return [*causes, *_refusals(report), *_mending(report)]
@@ -120,11 +121,15 @@ def _mending(report: ReconcileReport) -> Iterator[Step]:
             "Much of the table is missing: filling the index anew is shorter.", f"{report.subject.target}_backfill"
         )
     if report.repair == "none":
-        yield Step("See what a repair would do.", _own_dag(report), {"depth": report.depth, "repair": "plan"})
+        yield Step(
+            "See what a repair would do.",
+            reconcile_dag_id(report.subject.target),
+            {"depth": report.depth, "repair": "plan"},
+        )
     text = "Mend what differs; it is compared once more afterwards."
     if report.repair == "apply":
         text = "See to the reasons why the repair left something, then mend once more."
-    yield Step(text, _own_dag(report), {"depth": report.depth, "repair": "apply"})
+    yield Step(text, reconcile_dag_id(report.subject.target), {"depth": report.depth, "repair": "apply"})
 
 
 def _refusals(report: ReconcileReport) -> Iterator[Step]:
@@ -141,7 +146,3 @@ def _refusals(report: ReconcileReport) -> Iterator[Step]:
             f"The field rules make no document of {counted(made.refused, 'item')}, and no repair can. Correct the "
             "items, or the rules under documents in the target's file."
         )
-
-
-def _own_dag(report: ReconcileReport) -> str:
-    return f"{report.subject.target}_reconcile"
