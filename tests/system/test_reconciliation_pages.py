@@ -13,11 +13,13 @@ from urllib.parse import quote
 import pytest
 
 from tests.system.airflow_deployment import wait_for
-from tools.local import airflow, http, ports
+from tools.local import airflow, http, ministack, paths
 from tools.local.airflow_api import FINISHED, AirflowApi
+from tools.local.connections import aws_client, aws_connection
 
 DAG_ID = "members_reconcile"
 RUN_ID = "manual__2026-03-12T02:30:00+00:00"
+STORE, BUCKET = "pages_store", "pages"
 USERS = {"ada": "admin", "vera": "viewer", "nobody": ""}
 OTHERS = ("..", ".", "%2E%2E", "..%2F..%2Fmembers%2F" + quote(RUN_ID), "%252E%252E%252Fmembers", "a%00b", "x" * 400)
 
@@ -35,6 +37,7 @@ class Running:
 
     url: str
     home: Path
+    aws_url: str
 
     def get(self, path: str, user: str | None = "ada", *, cookie: bool = False, method: str = "GET") -> Answer:
         """What a reader gets, as a browser sends the path."""
@@ -79,8 +82,16 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "False",
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": ",".join(f"{user}:{role}" for user, role in USERS.items()),
     }
-    with airflow.started(home, changes, port=ports.free_port()) as server:
-        running = Running(server.url, home)
+    include = paths.ROOT / "include"
+    shutil.copytree(include, folder / "include")
+    orders = (include / "targets" / "orders.yaml").read_text()
+    in_s3 = orders.replace("  local:\n", f"  local:\n    reports: s3://{STORE}@{BUCKET}/prod\n")
+    (folder / "include" / "targets" / "orders.yaml").write_text(in_s3)
+    with (
+        ministack.started(folder / "ministack") as aws,
+        airflow.started(home, changes | {"DYNAMO_OPENSEARCH_INCLUDE": str(folder / "include")}) as server,
+    ):
+        running = Running(server.url, home, aws.url)
         api = Api(running)
         api.wait_for_dag(DAG_ID)
         api.unpause(DAG_ID)
@@ -145,6 +156,21 @@ def test_what_is_shown_may_load_and_run_nothing_and_is_not_kept(running: Running
     assert headers.get_content_type() == ("text/html" if user == "ada" else "text/plain")
 
 
+def test_a_page_in_s3_is_read_by_a_connection_that_airflow_keeps(running: Running) -> None:
+    connection = json.loads(aws_connection(running.aws_url))
+    body = connection | {"connection_id": STORE, "extra": json.dumps(connection["extra"])}
+    Api(running).call("/connections", method="POST", body=body)
+    store = aws_client("s3", running.aws_url)
+    store.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": ministack.REGION})
+    folder = "prod/reconcile/orders/manual__2026-03-12T02_30_00+00_00"
+    store.put_object(Bucket=BUCKET, Key=f"{folder}/page.html", Body=b"<!doctype html><p>orders")
+    store.put_object(Bucket=BUCKET, Key="prod/reconcile/page.html", Body=b"what lies outside of the run's folder")
+    found = running.page(RUN_ID, "vera", "orders_reconcile")
+    assert (found.status, found.text) == (200, "<!doctype html><p>orders")
+    for run_id in ("..", "%2E%2E", "manual__2026-03-13T02:30:00+00:00"):
+        assert running.page(run_id, "vera", "orders_reconcile").status == 404
+
+
 @pytest.mark.parametrize("run_id", OTHERS, ids=lambda run_id: run_id[:30])
 def test_a_run_without_a_page_is_not_found_and_no_other_file_is_read(running: Running, page: str, run_id: str) -> None:
     answer = running.page(run_id)
@@ -153,7 +179,7 @@ def test_a_run_without_a_page_is_not_found_and_no_other_file_is_read(running: Ru
     assert page not in answer.text
 
 
-@pytest.mark.parametrize("dag_id", ["orders_reconcile", "members_backfill", "~", "..", "%2E%2E_reconcile", "members"])
+@pytest.mark.parametrize("dag_id", ["nothing_reconcile", "members_backfill", "~", "..", "%2E%2E_reconcile", "members"])
 def test_a_dag_that_reconciles_no_target_is_not_found(running: Running, page: str, dag_id: str) -> None:
     answer = running.page(quote(RUN_ID, safe=""), dag_id=dag_id)
     assert answer.status == 404
