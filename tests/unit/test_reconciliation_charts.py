@@ -17,7 +17,7 @@ from dynamo_opensearch.core.reconcile.rendering.scales import Columns, Scale, co
 from dynamo_opensearch.core.reconcile.rendering.words import axis_number, duration, listed, number, signed
 from dynamo_opensearch.core.reconcile.report import Night
 from tests.support.read_page import Element, read_page
-from tools.reconciliation_pages import DAY_US, SUBJECT, TONIGHT_US, comparison, report
+from tools.reconciliation_samples import DAY_US, SUBJECT, TONIGHT_US, comparison, report
 
 Drawing = Callable[[Sequence[Night], str], Html]
 CHARTS: list[Drawing] = [counts_chart, differences_chart, lag_chart]

@@ -15,7 +15,7 @@ from dynamo_opensearch.core.reconcile.rendering.style import DARK, LIGHT
 from dynamo_opensearch.core.reconcile.report import Night, ReconcileReport, Subject
 from dynamo_opensearch.core.reports import OfferReport
 from tests.support.read_page import Element, read_page
-from tools.reconciliation_pages import LIST, SUBJECT, TONIGHT_US, comparison, nights, report, situations
+from tools.reconciliation_samples import LIST, SUBJECT, TONIGHT_US, comparison, nights, report, situations
 
 SITUATIONS = {name: (one, earlier, differences_file) for name, one, earlier, differences_file in situations()}
 HOSTILE = "</style></title></svg><script>alert('x')</script>\"'><img src=x onerror=alert(1)>&lt;"
