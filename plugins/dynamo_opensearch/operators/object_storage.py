@@ -17,8 +17,9 @@ def reports_path(configured: str | None) -> ObjectStoragePath:
 
 
 def path_part(text: str) -> str:
-    """A run id or the like as one part of a path."""
-    return re.sub(r"[^\w.+-]", "_", text)
+    """A run id or the like as one part of a path, which never leads out of its folder."""
+    part = re.sub(r"[^\w.+-]", "_", text)
+    return part if part.strip(".") else "_" * max(1, len(part))
 
 
 class ObjectStorageRejectSink:

@@ -13,12 +13,14 @@ from dynamo_opensearch.core.reconcile.clearing import clear_parked
 from dynamo_opensearch.core.reconcile.counts import SideCounts
 from dynamo_opensearch.core.reconcile.gate import check_reconciled
 from dynamo_opensearch.core.reconcile.history import drift_lines, keep_night, load_nights
+from dynamo_opensearch.core.reconcile.page import render_page
 from dynamo_opensearch.core.reconcile.plan import ReconcilePlan
 from dynamo_opensearch.core.reconcile.report import Night, ReconcileReport
 from dynamo_opensearch.operators.dead_letter_files import parking_of
 from dynamo_opensearch.operators.failures import failures_for_airflow
 from dynamo_opensearch.operators.reconcile_files import PAGE, REPORT, list_of_differences, run_folder, write_private
 from dynamo_opensearch.operators.reconcile_results import SettledResult
+from dynamo_opensearch.operators.reconciliation_page import ReconciliationPageLink
 from dynamo_opensearch.wiring.replaying import living_indices
 from dynamo_opensearch.wiring.target_connections import TargetConnections, load_target
 
@@ -35,6 +37,7 @@ class ReportReconciliationOperator(BaseOperator):
     """
 
     template_fields: Sequence[str] = ("plan", "counted", "settled")
+    operator_extra_links = (ReconciliationPageLink(),)
 
     def __init__(self, *, target: str, plan: Any, counted: Any, settled: Any, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -99,6 +102,7 @@ class ReportReconciliationOperator(BaseOperator):
         nights = load_nights(store)
         folder = run_folder(target, report.run_id)
         write_private(folder / REPORT, orjson.dumps(report.to_json(), option=orjson.OPT_INDENT_2))
+        write_private(folder / PAGE, render_page(report, nights, differences_file=keys_file).encode())
         self.log.info("report and page are in %s", folder)
         return nights
 
@@ -113,6 +117,7 @@ class JudgeReconciliationOperator(BaseOperator):
     """
 
     template_fields: Sequence[str] = ("report",)
+    operator_extra_links = (ReconciliationPageLink(),)
 
     def __init__(self, *, target: str, report: Any, **kwargs: Any) -> None:
         super().__init__(**kwargs)

@@ -1,0 +1,37 @@
+"""A DAG with the name and the link of a target's reconciliation; its task writes a page, then ends as it is told."""
+
+from airflow.sdk import DAG, BaseOperator, Context, Param
+
+from dynamo_opensearch.core.reconcile.dag_ids import reconcile_dag_id
+from dynamo_opensearch.operators.reconcile_files import PAGE, run_folder, write_private
+from dynamo_opensearch.operators.reconciliation_page import ReconciliationPageLink
+
+
+class WritePageOperator(BaseOperator):
+    """Writes the run's id as its page."""
+
+    template_fields = ("fails",)
+    operator_extra_links = (ReconciliationPageLink(),)
+
+    def __init__(self, *, target: str, fails: bool | str, **kwargs: object) -> None:
+        super().__init__(**kwargs)  # type: ignore[arg-type]
+        self.target, self.fails = target, fails
+
+    def execute(self, context: Context) -> None:
+        """Fail after the page, as a report of differences does."""
+        from dynamo_opensearch.wiring.target_connections import load_target
+
+        run_id = str(context["run_id"])
+        page = f"<!doctype html><p>{run_id}"
+        write_private(run_folder(load_target(self.target), run_id) / PAGE, page.encode())
+        if self.fails:
+            raise ValueError("as it was told")
+
+
+with DAG(
+    reconcile_dag_id("members"),
+    schedule=None,
+    params={"fails": Param(False, type="boolean")},
+    render_template_as_native_obj=True,
+):
+    WritePageOperator(task_id="report", target="members", fails="{{ params.fails }}")
