@@ -70,7 +70,7 @@ def repair(comparison: ComparisonReport, began_us: int, ports: RepairPorts) -> C
         missing=findings.differences[Kind.MISSING],
         orphaned=findings.differences[Kind.ORPHANED],
         stale=findings.differences[Kind.STALE],
-        refused_later=findings.differences[Kind.REFUSED],
+        refused_later=comparison.refused_later + findings.differences[Kind.REFUSED],
         in_motion=comparison.in_motion + findings.in_motion,
         mended=findings.mended.total(),
         mended_kinds={kind.value: count for kind, count in findings.mended.items()},
