@@ -40,6 +40,7 @@ from tests.support.faults import (
     reset_in_mid_answer,
     unavailable,
 )
+from tests.support.harm import exact_json
 from tests.support.rig import Item, Rig, small_item
 from tools.local import http
 
@@ -236,16 +237,6 @@ def put_exactly(target: Comparing, name: str, document: oracle.Plain) -> None:
     assert raw_call(url, "DELETE") in (200, 404)
     version = time.time_ns() // 1_000
     assert raw_call(f"{url}?version_type=external&version={version}", "PUT", exact_json(document)) == 201
-
-
-def exact_json(value: Any) -> bytes:
-    if isinstance(value, Decimal):
-        return f"{value:f}".encode()
-    if isinstance(value, dict):
-        return b"{" + b",".join(exact_json(name) + b":" + exact_json(it) for name, it in value.items()) + b"}"
-    if isinstance(value, list):
-        return b"[" + b",".join(map(exact_json, value)) + b"]"
-    return json.dumps(value).encode()
 
 
 TRICKY = ["a", "a|", "|a", "a|b", "%", "%7C", "a%7Cb", "%25", "é" * 300, "\U0001f600" * 200 + "1", "x" * 512, "_", " "]

@@ -150,3 +150,21 @@ def test_everything_in_an_index_of_another_table_is_an_orphan(reconciling: Make)
     report = one.compare()
 
     assert (report.missing, report.orphaned, report.stale) == (20, 30, 0)
+
+
+def test_an_item_that_the_rules_refuse_since_it_was_read_is_a_difference_before_and_after_the_repair(
+    reconciling: Make,
+) -> None:
+    one = reconciling(rules={"flatten": {"address": "address_"}})
+    spoil(one)
+    plan = one.plan("content", "apply")
+    reads, found = one.read_all(plan), one.join_all(plan)
+    one.rig.put([small_item(3) | {"address": {"S": "no map"}}])
+
+    before = one.settle(plan, reads, found).comparison
+    after = one.repair(plan, before)
+
+    assert (before.missing, before.refused, before.differences) == (9, 1, 19)
+    assert (after.refused, after.differences, after.mended) == (1, 1, 18)
+    (line,) = [json.loads(line) for line in one.list_file.read_text().splitlines()]
+    assert (line["id"], line["kind"]) == ("k0003", "refused")

@@ -6,7 +6,7 @@ Nothing here imports dynamo_opensearch (a test holds it to that).
 import base64
 import json
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -85,17 +85,28 @@ def expected(
 
 def documents(url: str, index: str) -> dict[str, Plain]:
     """Every document of an index after a refresh, numbers exact."""
+    return {hit["_id"]: hit["_source"] for hit in _hits(url, index, {})}
+
+
+def writes(url: str, index: str) -> dict[str, tuple[int, int, str | None]]:
+    """Sequence number, version and routing of every document: each write changes them, whatever it writes."""
+    wanted = {"_source": False, "seq_no_primary_term": True, "version": True}
+    hits = _hits(url, index, wanted)
+    return {hit["_id"]: (int(hit["_seq_no"]), int(hit["_version"]), hit.get("_routing")) for hit in hits}
+
+
+def _hits(url: str, index: str, wanted: Plain) -> Iterator[Plain]:
+    """Every document after a refresh, in the order of ids."""
     http.call(f"{url}/{index}/_refresh", method="POST")
-    found: dict[str, Plain] = {}
     after: list[Any] | None = None
     while True:
-        body: Plain = {"size": 5000, "sort": [{"_id": "asc"}], "query": {"match_all": {}}}
+        body: Plain = {"size": 5000, "sort": [{"_id": "asc"}], "query": {"match_all": {}}, **wanted}
         if after is not None:
             body["search_after"] = after
         hits = exact_call(f"{url}/{index}/_search?allow_partial_search_results=false", body)["hits"]["hits"]
         if not hits:
-            return found
-        found |= {hit["_id"]: hit["_source"] for hit in hits}
+            return
+        yield from hits
         after = hits[-1]["sort"]
 
 

@@ -12,7 +12,10 @@ from dynamo_opensearch.core.compare.join import Found
 from dynamo_opensearch.core.compare.looking import Looker
 from dynamo_opensearch.core.compare.report import ComparisonReport
 from dynamo_opensearch.core.compare.rows import SideRead
+from dynamo_opensearch.core.dynamodb.fast_parsing import install_fast_parsing
 from dynamo_opensearch.core.dynamodb.keyed_reads import KeyedReader
+from dynamo_opensearch.core.dynamodb.scan import ScanSettings, count_items
+from dynamo_opensearch.core.dynamodb.stream_changes import count_changes
 from dynamo_opensearch.core.look.living import LivingIndices
 from dynamo_opensearch.core.look.reject_log import RejectLog
 from dynamo_opensearch.core.look.twice import TwiceLooker
@@ -21,6 +24,9 @@ from dynamo_opensearch.core.offer.in_flight import InFlightLimit
 from dynamo_opensearch.core.offer.refresher import Refresher
 from dynamo_opensearch.core.offer.sender import BulkSender, Sender
 from dynamo_opensearch.core.opensearch.alias import index_behind
+from dynamo_opensearch.core.opensearch.index_life import count_documents
+from dynamo_opensearch.core.reconcile.counting import CountPorts, count_sides
+from dynamo_opensearch.core.reconcile.counts import SideCounts
 from dynamo_opensearch.core.reconcile.depths import ReconcileDepth, Repair
 from dynamo_opensearch.core.reconcile.joining import join_partitions
 from dynamo_opensearch.core.reconcile.plan import Part, ReconcilePlan
@@ -31,6 +37,7 @@ from dynamo_opensearch.core.reconcile.settling import Settled, SettlePorts, sett
 from dynamo_opensearch.core.reconcile.work_files import WorkFileMissingError
 from dynamo_opensearch.core.stamps import StampRule
 from dynamo_opensearch.core.targets.model import Target
+from tests.support import oracle
 from tests.support.fakes import MemorySink
 from tests.support.rig import Rig
 
@@ -135,6 +142,28 @@ class Reconciling:
     def compare(self, depth: ReconcileDepth = "content") -> ComparisonReport:
         plan = self.plan(depth)
         return self.settle(plan, self.read_all(plan), self.join_all(plan)).comparison
+
+    def count(self) -> SideCounts:
+        """Depth ``count``; the table has a stream."""
+        rig, plan = self.rig, self.plan("count")
+        arn = plan.subject.stream_arn
+        assert arn is not None
+        streams = oracle.client(rig.direct_dynamodb, "dynamodbstreams")
+        install_fast_parsing(streams)
+        scan = ScanSettings(total_segments=plan.total_segments, consistent=True)
+        ports = CountPorts(
+            count_table=lambda: count_items(rig.table_client, scan, None, rig.clock),
+            count_index=lambda: count_documents(rig.patient, plan.subject.index),
+            count_changes=lambda since_us: count_changes(streams, arn, since_us - 1_000_000, rig.clock, rig.retry),
+            lag_s=None,
+            is_filtered=False,
+            waits_s=self.waits_s,
+            clock=rig.clock,
+        )
+        try:
+            return count_sides(ports)
+        finally:
+            streams.close()
 
     def repair(self, plan: ReconcilePlan, comparison: ComparisonReport) -> ComparisonReport:
         rig = self.rig

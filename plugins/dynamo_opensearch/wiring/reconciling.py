@@ -141,9 +141,13 @@ def suspect_looker(connections: TargetConnections, plan: ReconcilePlan) -> Looke
 
 
 def settle_waits_s(connections: TargetConnections, plan: ReconcilePlan) -> tuple[float, ...]:
-    """Between looks at what differs: together longer than two margins, and than the indexer's lag as far as known."""
+    """Between looks at what differs, each twice the one before, together ``budgets.settle_s``.
+
+    The last is longer than two margins, and than the indexer's lag as far as that is known.
+    """
     lag_s = min(_LONGEST_WAIT_S, 1.5 * (plan.lag_s or 0.0))
-    return (3, 6, 12, max(24, 2 * connections.stamps.margin_s, lag_s))
+    unit_s = connections.target.budgets.settle_s / 15
+    return (unit_s, 2 * unit_s, 4 * unit_s, max(8 * unit_s, 2 * connections.stamps.margin_s, lag_s))
 
 
 def allowed_repairs(connections: TargetConnections, table_count: int) -> int:

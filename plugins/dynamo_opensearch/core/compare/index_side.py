@@ -19,6 +19,7 @@ from dynamo_opensearch.core.compare.digest import decode_exact, plain_integer, v
 from dynamo_opensearch.core.compare.rows import OnPage, Row, RowSink, SideRead, go_on
 from dynamo_opensearch.core.compare.table_side import Depth
 from dynamo_opensearch.core.errors import PassingError, SyncError
+from dynamo_opensearch.core.opensearch.errors import OpenSearchRequestError
 from dynamo_opensearch.core.opensearch.patient import PatientCluster
 
 log = logging.getLogger(__name__)
@@ -27,11 +28,12 @@ _KEEP_ALIVE = "5m"
 _PAGE_BYTES = 1_000_000
 """What an answer should have: with its decoded values it is several times that."""
 _FIRST_PAGE, _LARGEST_CONTENT_PAGE, _LARGEST_KEYS_PAGE = 100, 2_000, 10_000
+_NOT_FOUND = 404
 _KEYS_FIELDS = "timed_out,_shards.failed,hits.total.value,hits.hits._id,hits.hits._routing,hits.hits.sort"
 
 
 class ShardsFailedError(PassingError):
-    """OpenSearch answered for some shards only, or gave fewer documents than it had counted."""
+    """OpenSearch answered for some shards only, gave fewer documents than it had counted, or lost the point in time."""
 
     def __init__(self, index: str, request: str, problem: str) -> None:
         super().__init__(index, request, problem)
@@ -129,7 +131,7 @@ def _pages(cluster: PatientCluster, index: str, pit: str, depth: Depth) -> Itera
     size, expected, found = _FIRST_PAGE, 0, 0
     after: list[Any] | None = None
     while after is None or found < expected:
-        answer_bytes, answer = _search(cluster, pit, has_content, size, after)
+        answer_bytes, answer = _search(cluster, index, pit, has_content, size, after)
         _check_shards(answer, index, "search")
         if after is None:
             expected = plain_integer(answer["hits"]["total"]["value"])
@@ -145,7 +147,7 @@ def _pages(cluster: PatientCluster, index: str, pit: str, depth: Depth) -> Itera
 
 
 def _search(
-    cluster: PatientCluster, pit: str, has_content: bool, size: int, after: list[Any] | None
+    cluster: PatientCluster, index: str, pit: str, has_content: bool, size: int, after: list[Any] | None
 ) -> tuple[int, dict[str, Any]]:
     """One page after ``after``, and the bytes that it had."""
     body: dict[str, Any] = {
@@ -159,9 +161,15 @@ def _search(
         body["search_after"] = after
     params = {"allow_partial_search_results": "false"} | ({} if has_content else {"filter_path": _KEYS_FIELDS})
     decode = decode_exact if has_content else orjson.loads
-    answer: tuple[int, dict[str, Any]] = cluster.request(
-        "POST", "/_search", params=params, body=body, decode=lambda text: (len(text), decode(text))
-    )
+    try:
+        answer: tuple[int, dict[str, Any]] = cluster.request(
+            "POST", "/_search", params=params, body=body, decode=lambda text: (len(text), decode(text))
+        )
+    except OpenSearchRequestError as error:
+        if error.status != _NOT_FOUND or error.error_type == "index_not_found_exception":
+            raise
+        problem = "the point in time is over, as after a restart of the node that held it"
+        raise ShardsFailedError(index, "search", problem) from error
     return answer
 
 

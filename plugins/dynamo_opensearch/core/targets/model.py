@@ -70,6 +70,13 @@ class Budgets(BaseModel):
         0.01, ge=0, le=1, description="Share of the table that a comparison or repair may mend unasked."
     )
     tolerance: int = Field(0, ge=0, description="Differences that a reconciliation accepts.")
+    settle_s: float = Field(
+        45,
+        ge=1,
+        le=3_600,
+        description="Seconds over which a reconciliation looks again at what differs before it counts: longer than the "
+        "indexer is ever behind, as far as its iterator age does not tell.",
+    )
 
     @field_validator("reindex_slices")
     @classmethod
