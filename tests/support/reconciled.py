@@ -91,7 +91,7 @@ class SearchedCluster(AliasCluster):
 
     def __init__(self, shards: int = 2) -> None:
         super().__init__()
-        self.shards, self.page_documents, self.gaps = shards, 9, 0
+        self.shards, self.page_documents, self.gaps, self.version = shards, 9, 0, "2.13.0"
         self.visible: dict[str, dict[str, Document]] = {}
         self.pits: dict[str, list[tuple[str, Document]]] = {}
         self.requested: list[tuple[str, str]] = []
@@ -118,6 +118,10 @@ class SearchedCluster(AliasCluster):
 
     def _search(self, method: str, parts: list[str], params: dict[str, str], body: Any) -> dict[str, Any] | None:
         match (method, *parts):
+            case ("GET", ""):
+                return {"version": {"distribution": "opensearch", "number": self.version}}
+            case ("GET", "_nodes"):
+                return {"nodes": {"n": {"version": self.version}}}
             case ("GET", "_alias", alias):
                 return self._behind_alias(alias)
             case ("GET", index) if index in self.indices:

@@ -12,14 +12,14 @@ from dynamo_opensearch.core.targets.environment import Environment
 from dynamo_opensearch.core.targets.model import Target
 from dynamo_opensearch.operators.reconcile_files import (
     DIFFERENCES,
+    REPORT,
+    forget_old_runs,
     forget_work_files,
-    known_since_us,
-    list_keeper,
-    list_of_differences,
     run_folder,
     work_files,
     write_private,
 )
+from dynamo_opensearch.operators.reconcile_lists import known_since_us, list_keeper, list_of_differences
 from dynamo_opensearch.wiring.target_connections import load_target
 from tests.support.fakes import NOW_US
 from tests.support.reconciliations import night
@@ -163,3 +163,12 @@ def test_its_place_leads_there_whatever_the_environments_reports_are_later(
 @pytest.mark.parametrize("earlier", [None, night(), night(differences_file="file:///nowhere/differences.ndjson")])
 def test_without_a_list_nothing_is_known(earlier: Any) -> None:
     assert known_since_us(earlier) == {}
+
+
+def test_the_folders_of_runs_that_the_history_has_forgotten_go(target: Target) -> None:
+    for run_id in ("manual__1", "manual__2", "manual__3"):
+        write_private(run_folder(target, run_id) / REPORT, b"{}")
+
+    forget_old_runs(target, {"manual__2", "manual__9"})
+
+    assert [folder.name for folder in run_folder(target, "manual__2").parent.iterdir()] == ["manual__2"]

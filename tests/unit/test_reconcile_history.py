@@ -9,7 +9,14 @@ from dynamo_opensearch.core.dead_letters.messages import Message
 from dynamo_opensearch.core.dead_letters.parking import Kind, ParkedMessage
 from dynamo_opensearch.core.reconcile.causes import LAGGING_S, Surroundings, find_causes
 from dynamo_opensearch.core.reconcile.clearing import clear_parked
-from dynamo_opensearch.core.reconcile.history import KEPT_NIGHTS, drift_lines, keep_night, last_of, load_nights
+from dynamo_opensearch.core.reconcile.history import (
+    KEPT_NIGHTS,
+    drift_lines,
+    keep_night,
+    last_of,
+    load_nights,
+    runs_to_keep,
+)
 from dynamo_opensearch.core.reconcile.report import ReconcileReport
 from dynamo_opensearch.core.stamps import StampRule
 from tests.support.dead_letter_stores import MemoryParking
@@ -202,3 +209,10 @@ def test_clearing_again_finds_nothing_more() -> None:
     parking = MemoryParking()
     parking.put(parked("old"))
     assert [clear_parked(PROOF, 1, parking, STAMPS) for _ in range(2)] == [1, 0]
+
+
+def test_files_go_by_the_history_only_once_it_is_full() -> None:
+    nights = [night(run_id=f"manual__{number}") for number in range(KEPT_NIGHTS)]
+
+    assert runs_to_keep(nights[1:]) is None
+    assert runs_to_keep(nights) == {one.run_id for one in nights}

@@ -12,7 +12,7 @@ from dynamo_opensearch.core.compare.rows import SideRead
 from dynamo_opensearch.core.reconcile.causes import find_causes
 from dynamo_opensearch.core.reconcile.counting import approximate_counts, count_sides
 from dynamo_opensearch.core.reconcile.depths import ReconcileDepth, Repair, scheduled
-from dynamo_opensearch.core.reconcile.history import last_of, load_nights
+from dynamo_opensearch.core.reconcile.history import last_of, load_nights, runs_to_keep
 from dynamo_opensearch.core.reconcile.joining import join_partitions
 from dynamo_opensearch.core.reconcile.plan import Part, ReconcilePlan
 from dynamo_opensearch.core.reconcile.planning import ReconcileWishes, plan_reconciliation
@@ -20,12 +20,8 @@ from dynamo_opensearch.core.reconcile.reading import read_part
 from dynamo_opensearch.core.reconcile.repairing import repairable
 from dynamo_opensearch.core.reconcile.settling import settle
 from dynamo_opensearch.operators.failures import failures_for_airflow
-from dynamo_opensearch.operators.reconcile_files import (
-    forget_work_files,
-    known_since_us,
-    list_keeper,
-    work_files,
-)
+from dynamo_opensearch.operators.reconcile_files import forget_old_runs, forget_work_files, work_files
+from dynamo_opensearch.operators.reconcile_lists import known_since_us, list_keeper
 from dynamo_opensearch.operators.reconcile_results import SettledResult
 from dynamo_opensearch.wiring.reconciling import (
     allowed_repairs,
@@ -40,7 +36,7 @@ from dynamo_opensearch.wiring.target_connections import TargetConnections
 
 
 class PlanReconciliationOperator(BaseOperator):
-    """Look at both sides, refuse what does not fit, divide the reading. Removes the work files of earlier runs.
+    """Look at both sides, refuse what does not fit, divide the reading. Removes what earlier runs have left.
 
     Returns the parts that ``read`` is mapped over, none at the depths that compare no keys; the whole plan is under
     the XCom key ``plan``.
@@ -61,7 +57,7 @@ class PlanReconciliationOperator(BaseOperator):
         run_id = str(context["run_id"])
         with failures_for_airflow():
             connections = TargetConnections.of(self.target)
-            forget_work_files(connections.target, but=run_id)
+            self._tidy_up(connections, run_id)
             plan = plan_reconciliation(
                 connections.target, connections.stamps, self._wishes(connections, context), plan_ports(connections)
             )
@@ -69,6 +65,13 @@ class PlanReconciliationOperator(BaseOperator):
         value = plan.to_json()
         context["ti"].xcom_push(key="plan", value=value)
         return list(value["parts"])
+
+    def _tidy_up(self, connections: TargetConnections, run_id: str) -> None:
+        """What earlier runs have left for each other, and what is too old for the history."""
+        forget_work_files(connections.target, but=run_id)
+        kept = runs_to_keep(load_nights(connections.state("reconciliations")))
+        if kept is not None:
+            forget_old_runs(connections.target, {*kept, run_id})
 
     def _wishes(self, connections: TargetConnections, context: Context) -> ReconcileWishes:
         """What the run was started with, and for the rest what the schedule says."""

@@ -1,13 +1,14 @@
-"""Where a reconciliation keeps its files: work files, lists of keys, report and page, on an ObjectStoragePath."""
+"""Where a reconciliation keeps its files, on an ObjectStoragePath: work files, report and page.
+
+The API server imports it for the page, so no engine and no client comes with it.
+"""
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from airflow.sdk import ObjectStoragePath
 
-from dynamo_opensearch.core.reconcile.found import read_since
-from dynamo_opensearch.core.reconcile.report import Night
 from dynamo_opensearch.core.reconcile.work_files import WorkFileMissingError
 from dynamo_opensearch.core.targets.include_folder import environment_name
 from dynamo_opensearch.core.targets.model import Target
@@ -33,6 +34,14 @@ def forget_work_files(target: Target, *, but: str | None = None) -> None:
     for folder in _runs(_target_folder(target)):
         if folder.name != kept and (folder / _WORK).exists():
             (folder / _WORK).rmdir(recursive=True)
+
+
+def forget_old_runs(target: Target, kept_runs: Collection[str]) -> None:
+    """Remove the folders of all runs but these. Safe to run again."""
+    kept = {path_part(run_id) for run_id in kept_runs}
+    for folder in _runs(_target_folder(target)):
+        if folder.name not in kept:
+            folder.rmdir(recursive=True)
 
 
 def write_private(path: ObjectStoragePath, content: bytes) -> None:
@@ -78,25 +87,3 @@ def _make_folder(folder: ObjectStoragePath) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     if folder.protocol == "file":
         Path(folder.path).chmod(0o700)
-
-
-def list_keeper(target: Target, run_id: str) -> Callable[[Path], None]:
-    """What stores the run's list of keys that differ, for people and for the next run."""
-    stored = ObjectStorageWorkFiles(run_folder(target, run_id))
-    return lambda file: stored.put(DIFFERENCES, file)
-
-
-def list_of_differences(target: Target, run_id: str) -> str:
-    """Where that list is."""
-    return str(run_folder(target, run_id) / DIFFERENCES)
-
-
-def known_since_us(earlier: Night | None) -> dict[str, int]:
-    """By id, since when it is on the list of an earlier run; nothing where there is no list any more."""
-    if earlier is None or earlier.differences_file is None:
-        return {}
-    try:
-        with ObjectStoragePath(earlier.differences_file).open("rb") as lines:  # type: ignore[no-untyped-call]
-            return read_since(lines)
-    except FileNotFoundError:
-        return {}

@@ -18,7 +18,8 @@ from dynamo_opensearch.core.reconcile.plan import ReconcilePlan
 from dynamo_opensearch.core.reconcile.report import Night, ReconcileReport
 from dynamo_opensearch.operators.dead_letter_files import parking_of
 from dynamo_opensearch.operators.failures import failures_for_airflow
-from dynamo_opensearch.operators.reconcile_files import PAGE, REPORT, list_of_differences, run_folder, write_private
+from dynamo_opensearch.operators.reconcile_files import PAGE, REPORT, run_folder, write_private
+from dynamo_opensearch.operators.reconcile_lists import list_of_differences
 from dynamo_opensearch.operators.reconcile_results import SettledResult
 from dynamo_opensearch.operators.reconciliation_page import ReconciliationPageLink
 from dynamo_opensearch.wiring.replaying import living_indices

@@ -31,6 +31,11 @@ def keep_night(store: StateStore, night: Night) -> None:
     update(store, change)
 
 
+def runs_to_keep(nights: Sequence[Night]) -> set[str] | None:
+    """Of which runs the files stay; None for all, while the history is not full: it may have been lost."""
+    return {night.run_id for night in nights} if len(nights) >= KEPT_NIGHTS else None
+
+
 def last_of(nights: Sequence[Night], *depths: str) -> Night | None:
     """The newest run at one of these depths."""
     return next((night for night in reversed(nights) if night.depth in depths), None)

@@ -16,6 +16,7 @@ from dynamo_opensearch.core.opensearch.index_checks import check_versions
 from dynamo_opensearch.core.opensearch.index_life import count_documents
 from dynamo_opensearch.core.opensearch.index_state import read_index
 from dynamo_opensearch.core.opensearch.patient import PatientCluster
+from dynamo_opensearch.core.opensearch.server_version import COMPARISON, check_server
 from dynamo_opensearch.core.reconcile.depths import ReconcileDepth, Repair, check_repair
 from dynamo_opensearch.core.reconcile.plan import Part, ReconcilePlan, Side
 from dynamo_opensearch.core.reconcile.report import Subject
@@ -54,12 +55,15 @@ def plan_reconciliation(
 
     Raises:
         RepairWithoutKeysError: a repair at a depth that names no keys.
+        ServerUnfitError: an OpenSearch that gives no point in time of a shard.
         TableMissingError, TableNotReadyError, TableKeyError: the table.
         NoLivingIndexError, AliasIsIndexError, AliasAmbiguousError, AliasUnfitError: the alias.
         ForeignVersionError: a repair would meet versions that are no stamps.
         AccessDeniedError, ServiceUnavailableError: as the requests.
     """
     check_repair(wishes.depth, wishes.repair)
+    if wishes.depth in ("keys", "content"):
+        check_server(ports.cluster, COMPARISON)
     began_us = ports.clock.time_us()
     table = describe_table(ports.table)
     check_key(table, target.key)

@@ -8,7 +8,7 @@ from dynamo_opensearch.core.reconcile.rendering.canvas import percent
 from dynamo_opensearch.core.reconcile.rendering.kinds import kinds_table
 from dynamo_opensearch.core.reconcile.rendering.markup import Html, code, each, element
 from dynamo_opensearch.core.reconcile.rendering.symbols import BY_KIND, swatch
-from dynamo_opensearch.core.reconcile.rendering.words import counted, duration, number, signed
+from dynamo_opensearch.core.reconcile.rendering.words import counted, duration, moment, number, signed
 from dynamo_opensearch.core.reconcile.report import ReconcileReport
 
 _MOST_FIELDS = 12
@@ -133,6 +133,9 @@ def _notes(report: ReconcileReport) -> Iterator[Html | str]:
         yield report.repair_note
     made = report.comparison
     if made is not None:
+        if report.known and report.oldest_us is not None:
+            since = moment(report.oldest_us)
+            yield f"{counted(report.known, 'difference')} found by an earlier run already, the oldest on {since}."
         if made.unsettled:
             yield f"{counted(made.unsettled, 'difference')} not looked at again: too many, or no key can be told."
         if made.in_motion:
