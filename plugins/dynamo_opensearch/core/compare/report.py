@@ -96,7 +96,7 @@ class ComparisonReport:
     def to_json(self) -> dict[str, Any]:
         """For XCom and the state store; with what follows from the numbers."""
         derived = {name: getattr(self, name) for name in ("equal", "refused", "differences", "is_equal", "is_settled")}
-        return asdict(self) | derived
+        return asdict(self) | {"samples": {kind: list(ids) for kind, ids in self.samples.items()}} | derived
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Self:

@@ -32,7 +32,8 @@ class SideCounts:
 
     def to_json(self) -> dict[str, Any]:
         """For XCom and files."""
-        return asdict(self) | {"difference": self.difference, "unexplained": self.unexplained}
+        derived = {"difference": self.difference, "unexplained": self.unexplained}
+        return asdict(self) | derived | {"remarks": list(self.remarks)}
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Self:

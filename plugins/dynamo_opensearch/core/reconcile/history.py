@@ -38,7 +38,7 @@ def last_of(nights: Sequence[Night], *depths: str) -> Night | None:
 
 def drift_lines(report: ReconcileReport, nights: Sequence[Night]) -> list[str]:
     """How counts and differences have moved since the last run of the same depth; nothing where there is none."""
-    earlier = last_of([night for night in nights if night.run_id != report.run_id], report.depth)
+    earlier = last_of([night for night in nights if night.began_us < report.began_us], report.depth)
     if earlier is None:
         return []
     hours = (report.began_us - earlier.began_us) / 3.6e9

@@ -9,7 +9,9 @@ from dynamo_opensearch.core.reconcile.counts import SideCounts
 from dynamo_opensearch.core.reconcile.depths import ReconcileDepth, Repair
 
 Verdict = Literal["equal", "different", "in motion", "approximate"]
-"""``in motion``: counts differ by no more than what was written meanwhile. ``approximate``: figures hours old."""
+"""``in motion``: counts differ by no more than what was written meanwhile, or the alias was moved while both sides were
+read. ``approximate``: figures hours old.
+"""
 
 KINDS = ("missing", "orphaned", "stale", "refused")
 
@@ -34,7 +36,9 @@ class ReconcileReport:
     ``counts`` at the depths approximate and count, ``comparison`` at keys and content; exactly one of them is there.
     ``lag_s``: seconds that the indexer was behind when the run began; None where nothing tells. ``to_repair``: what a
     repair may mend, or was to mend; ``repair_note``: what became of that wish, in words. ``causes``: what else is
-    wrong, where that was looked for. ``cleared``: parked dead letters that this run has made needless.
+    wrong, where that was looked for. ``cleared``: parked dead letters that this run has made needless. ``known``: of
+    the differences, those that an earlier run has found already, the oldest since ``oldest_us``. ``moved_to``: the
+    index that the alias leads to by the end, where that is not the one that was compared.
     """
 
     subject: Subject
@@ -51,6 +55,9 @@ class ReconcileReport:
     repair_note: str = ""
     causes: tuple[str, ...] = ()
     cleared: int = 0
+    known: int = 0
+    oldest_us: int | None = None
+    moved_to: str | None = None
 
     def __post_init__(self) -> None:
         if (self.counts is None) == (self.comparison is None):
@@ -98,9 +105,12 @@ class ReconcileReport:
         """What this run says."""
         if self.depth == "approximate":
             return "approximate"
+        if self.moved_to is not None:
+            return "in motion"
         if self.differences > self.tolerance:
             return "different"
-        return "in motion" if self.counts is not None and self.counts.difference else "equal"
+        is_apart = self.counts is not None and abs(self.counts.difference) > self.tolerance
+        return "in motion" if is_apart else "equal"
 
     @property
     def read_units(self) -> float:
@@ -115,8 +125,10 @@ class ReconcileReport:
     def to_json(self) -> dict[str, Any]:
         """For files and XCom; with what follows from the numbers."""
         names = ("table_count", "index_count", "differences", "by_kind", "mended", "verdict", "read_units", "seconds")
-        own = asdict(self) | {name: getattr(self, name) for name in names}
-        return own | {"comparison": None if self.comparison is None else self.comparison.to_json()}
+        own = asdict(self) | {name: getattr(self, name) for name in names} | {"causes": list(self.causes)}
+        own["counts"] = None if self.counts is None else self.counts.to_json()
+        own["comparison"] = None if self.comparison is None else self.comparison.to_json()
+        return own
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Self:
