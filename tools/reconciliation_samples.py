@@ -148,6 +148,7 @@ def situations() -> Iterator[tuple[str, ReconcileReport, Sequence[Night], str | 
     yield "different", _different(), history, LIST
     yield "repaired", _repaired(), history, LIST
     yield "left-after-repair", _left(), history, LIST
+    yield "moved", report(made=comparison(stale=14), moved_to="members-v4"), history, LIST
     yield "keys-equal", report("keys", made=comparison("keys")), history, None
     apart = SideCounts(table_count=ITEMS, index_count=ITEMS - 1_003, written=12, read_units=61_410.5)
     yield "count-different", report("count", counts=apart), history, None
@@ -192,7 +193,8 @@ def _different() -> ReconcileReport:
         "The event source mapping of the indexer is disabled since 11 March 2026, 22:14 UTC.",
         "312 messages wait in the dead-letter queue members-dlq, the oldest for 3 h 20 min.",
     )
-    return report(made=made, causes=causes, lag_s=15_420.0, to_repair=1_000)
+    since_us = TONIGHT_US - 3 * DAY_US
+    return report(made=made, causes=causes, lag_s=15_420.0, to_repair=1_000, known=400, oldest_us=since_us)
 
 
 def _repaired() -> ReconcileReport:

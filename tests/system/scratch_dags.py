@@ -1,5 +1,6 @@
 """A DAG with the name and the link of a target's reconciliation; its task writes a page, then ends as it is told."""
 
+from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException
 from airflow.sdk import DAG, BaseOperator, Context, Param
 
 from dynamo_opensearch.core.reconcile.dag_ids import reconcile_dag_id
@@ -10,28 +11,30 @@ from dynamo_opensearch.operators.reconciliation_page import ReconciliationPageLi
 class WritePageOperator(BaseOperator):
     """Writes the run's id as its page."""
 
-    template_fields = ("fails",)
+    template_fields = ("ends",)
     operator_extra_links = (ReconciliationPageLink(),)
 
-    def __init__(self, *, target: str, fails: bool | str, **kwargs: object) -> None:
+    def __init__(self, *, target: str, ends: str, **kwargs: object) -> None:
         super().__init__(**kwargs)  # type: ignore[arg-type]
-        self.target, self.fails = target, fails
+        self.target, self.ends = target, ends
 
     def execute(self, context: Context) -> None:
-        """Fail after the page, as a report of differences does."""
+        """Write the page; then succeed, or fail or be skipped as a gate is."""
         from dynamo_opensearch.wiring.target_connections import load_target
 
         run_id = str(context["run_id"])
         page = f"<!doctype html><p>{run_id}"
         write_private(run_folder(load_target(self.target), run_id) / PAGE, page.encode())
-        if self.fails:
-            raise ValueError("as it was told")
+        if self.ends == "failed":
+            raise AirflowFailException("as it was told")
+        if self.ends == "skipped":
+            raise AirflowSkipException("as it was told")
 
 
 with DAG(
     reconcile_dag_id("members"),
     schedule=None,
-    params={"fails": Param(False, type="boolean")},
+    params={"ends": Param("success", type="string")},
     render_template_as_native_obj=True,
 ):
-    WritePageOperator(task_id="report", target="members", fails="{{ params.fails }}")
+    WritePageOperator(task_id="report", target="members", ends="{{ params.ends }}")

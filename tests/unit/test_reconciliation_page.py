@@ -84,13 +84,13 @@ def hostile_report(text: str) -> tuple[ReconcileReport, list[Night], str]:
 
 def test_hostile_names_are_text_everywhere() -> None:
     hostile = page_of(*hostile_report(HOSTILE))
-    harmless = page_of(*hostile_report("harmless"))
+    harmless = page_of(*hostile_report("Harmless"))
     assert [one.name for one in hostile.everything()] == [one.name for one in harmless.everything()]
     for one, other in zip(hostile.everything(), harmless.everything(), strict=True):
         assert one.attributes.keys() == other.attributes.keys()
     about = {one.text for one in hostile.first("dl", "about").all("dd")}
     assert {HOSTILE} <= about
-    assert hostile.text.count(HOSTILE) == harmless.text.count("harmless")
+    assert hostile.text.count(HOSTILE) == harmless.text.count("Harmless")
     assert HOSTILE in hostile.first("title").text
 
 
@@ -99,6 +99,9 @@ def test_hostile_names_are_text_where_only_counts_are_known() -> None:
     page = page_of(report("count", counts=counts, causes=(HOSTILE,)))
     assert not page.all("script")
     assert page.text.count(HOSTILE) == 2
+    moved = page_of(report(moved_to=HOSTILE, subject=replace(SUBJECT, alias=HOSTILE)))
+    assert HOSTILE in moved.first("h1").text
+    assert HOSTILE in moved.first("p", "caveat").text
 
 
 @pytest.mark.parametrize("text", ["a\ud800b", "a\x00b", "a\u202eb", "a\x1bb", "a\x85b"])
@@ -159,6 +162,11 @@ VERDICTS = {
         "10 fewer documents than items, though only 1 change was written meanwhile.",
     ),
     "still": (counted(0, 60), "Different", "60 more documents than items, though nothing was written meanwhile."),
+    "moved": (
+        report(made=comparison(stale=1), moved_to="members-v4"),
+        "In motion",
+        "Alias members-live was moved while the run read members-v3: no verdict.",
+    ),
     "approximate": (
         report("approximate", counts=SideCounts(table_count=5, index_count=60, table_age_s=21_600)),
         "Approximate",
@@ -187,11 +195,15 @@ def test_the_verdict_is_the_first_thing_in_one_sentence(name: str) -> None:
         (counted(7, 9, written=9), "Whether anything is wrong cannot be told at this depth."),
         (VERDICTS["approximate"][0], "The table's figure may be 6 h old: this proves nothing."),
         (
+            VERDICTS["moved"][0],
+            "It leads to members-v4 now; what stands below is about the index that it led to before.",
+        ),
+        (
             report(made=comparison(missing=9, unsettled=4)),
             "4 of them were not looked at again, so some may only be late.",
         ),
     ],
-    ids=["keys", "equal counts", "counts", "in motion", "approximate", "unsettled"],
+    ids=["keys", "equal counts", "counts", "in motion", "approximate", "moved", "unsettled"],
 )
 def test_it_says_what_it_does_not_know(one: ReconcileReport, caveat: str) -> None:
     assert page_of(one).first("p", "caveat").text == caveat
@@ -215,6 +227,7 @@ REBUILD = ("members_reindex", {"mapping": "<file below include/mappings>"})
 STEPS: dict[str, tuple[ReconcileReport, list[tuple[str, dict[str, str]]]]] = {
     "equal": (report(), []),
     "in motion": (counted(7, 9, written=9), []),
+    "moved": (VERDICTS["moved"][0], [("members_reconcile", {"depth": "content"})]),
     "approximate": (VERDICTS["approximate"][0], [("members_reconcile", {"depth": "count"})]),
     "counts": (counted(7, 9), [("members_reconcile", {"depth": "content"})]),
     "found": (report(made=comparison(stale=1)), [mend("content", "plan"), mend("content", "apply")]),
@@ -244,7 +257,7 @@ def test_what_no_dag_can_mend_is_said_and_causes_come_first() -> None:
     steps = [each.text for each in page_of(one).first("ol", "steps").all("li")]
     assert steps[0] == "See first to what else is wrong; it is listed below."
     assert steps[-1].startswith("The field rules make no document of 2 items")
-    assert "the indexer is stopped" in page_of(one).text
+    assert "The indexer is stopped." in page_of(one).text
 
 
 def test_the_kinds_add_up_and_mended_ones_stand_beside_what_is_left() -> None:
@@ -298,9 +311,17 @@ def test_movement_refusals_cost_and_lag_are_told() -> None:
         offers=OfferReport(offered=208, indexed=80, deleted=6, stale=4, rejected=118),
         read_units=12_345.5,
     )
-    text = page_of(report(made=made, repair="apply", repair_note="no more than 1 %", cleared=21, lag_s=95)).text
+    changes: dict[str, Any] = {
+        "repair": "apply",
+        "repair_note": "no more than 1 %",
+        "cleared": 21,
+        "lag_s": 95,
+        "causes": ("it is off",),
+    }
+    text = page_of(report(made=made, **changes)).text
     for told in (
-        "no more than 1 %",
+        "No more than 1 %.",
+        "It is off.",
         "40 differences not looked at again",
         "7 differences in motion",
         "2 items of which the field rules make no document",
@@ -349,6 +370,15 @@ def test_drift_and_the_last_equal_run_are_those_of_this_depth_or_closer() -> Non
     assert "last equal, at this depth or closer: 7 Mar 2026" in page.first("header", "verdict").text
     assert "Since the last run at depth content, 120.0 h ago: items" in page.text
     assert "in none of the runs that are kept" in page_of(one, history[:3]).text
+
+
+@pytest.mark.parametrize(
+    ("known", "told"), [(0, "all of them"), (4, "5, the others since 9 Mar 2026, 02:30 UTC")], ids=["new", "known"]
+)
+def test_it_says_since_when_a_difference_is_known(known: int, told: str) -> None:
+    since_us = TONIGHT_US - (3 * 86_400_000_000 if known else 0)
+    page = page_of(report(made=comparison(stale=9), known=known, oldest_us=since_us))
+    assert f"found for the first time: {told}" in page.first("header", "verdict").text
 
 
 @pytest.mark.parametrize("earlier", [nights(4), nights(4)[::-1]], ids=["in order", "turned"])

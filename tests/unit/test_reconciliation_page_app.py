@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
+from airflow.sdk import ObjectStoragePath
 from fastapi import FastAPI, HTTPException
 
 from dynamo_opensearch.core.reconcile.dag_ids import reconcile_dag_id, reconciled_target
@@ -154,6 +155,18 @@ def test_a_target_file_with_mistakes_is_told_without_its_content(
     assert raised.value.status_code == 404
     assert "secret" not in raised.value.detail
     assert "import errors" in raised.value.detail
+
+
+def test_a_place_that_may_not_be_read_is_told(pages: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def forbidden(_path: ObjectStoragePath) -> bytes:
+        raise PermissionError(13, "Access Denied", "s3://bucket/secret")
+
+    monkeypatch.setattr(ObjectStoragePath, "read_bytes", forbidden)
+    with pytest.raises(HTTPException) as raised:
+        pages.stored_page(DAG_ID, RUN_ID)
+    assert raised.value.status_code == 503
+    assert "may not read" in raised.value.detail
+    assert "secret" not in raised.value.detail
 
 
 @pytest.mark.parametrize("text", ["..", ".", "...", "", "../..", "a/b", "a\\b", "a:b+c", "ä.b", "%2e%2e"])

@@ -8,7 +8,6 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from dynamo_opensearch.core.errors import SyncError
 from dynamo_opensearch.core.reconcile.dag_ids import reconciled_target
-from dynamo_opensearch.operators.reconcile_files import PAGE, run_folder
 from dynamo_opensearch.operators.reconciliation_page import ROUTE
 
 HEADERS = {
@@ -37,12 +36,13 @@ def stored_page(dag_id: str, run_id: str) -> bytes:
     """The page as the run's report task has stored it.
 
     Raises:
-        HTTPException: 404, there is no such target, or no page of such a run.
+        HTTPException: 404, there is no such target, or no page of such a run; 503, it may not be read.
     """
     name = reconciled_target(dag_id)
     if name is None or len(run_id) > _LONGEST_RUN_ID:
         raise HTTPException(404, "There is no such reconciliation.")
-    # Brings in the servers' clients, which an API server without a reader of pages does not need.
+    # These bring in the servers' clients and the join, which an API server without a reader of pages does not need.
+    from dynamo_opensearch.operators.reconcile_files import PAGE, run_folder
     from dynamo_opensearch.wiring.target_connections import load_target
 
     try:
@@ -55,6 +55,11 @@ def stored_page(dag_id: str, run_id: str) -> bytes:
     except FileNotFoundError as error:
         missing = "This run has no page: its report has not been written yet, or it was removed."
         raise HTTPException(404, missing) from error
+    except PermissionError as error:
+        forbidden = (
+            "The API server may not read the place of the reports; docs/reconciliation-page.md says what it needs."
+        )
+        raise HTTPException(503, forbidden) from error
     return content
 
 

@@ -11,7 +11,7 @@ from dynamo_opensearch.core.reconcile.rendering.style import style_sheet
 from dynamo_opensearch.core.reconcile.rendering.summary import steps_card, tiles, verdict_card
 from dynamo_opensearch.core.reconcile.rendering.symbols import fills
 from dynamo_opensearch.core.reconcile.rendering.verdict_text import label
-from dynamo_opensearch.core.reconcile.rendering.words import counted, moment
+from dynamo_opensearch.core.reconcile.rendering.words import counted, moment, sentence
 from dynamo_opensearch.core.reconcile.report import Night, ReconcileReport
 
 
@@ -62,7 +62,7 @@ def _shown(report: ReconcileReport, nights: Sequence[Night], differences_file: s
 
 
 def _history(report: ReconcileReport, nights: Sequence[Night]) -> Html:
-    lines = [line[:1].upper() + line[1:] + "." for line in drift_lines(report, nights)]
+    lines = [sentence(line) for line in drift_lines(report, nights)]
     if not lines:
         lines = ["This is the first run that is kept at this depth."]
     span = f"{counted(len(nights), 'run')}, each a column." if len(nights) > 1 else ""

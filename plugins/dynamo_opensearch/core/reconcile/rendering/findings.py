@@ -8,7 +8,7 @@ from dynamo_opensearch.core.reconcile.rendering.canvas import percent
 from dynamo_opensearch.core.reconcile.rendering.kinds import kinds_table
 from dynamo_opensearch.core.reconcile.rendering.markup import Html, code, each, element
 from dynamo_opensearch.core.reconcile.rendering.symbols import BY_KIND, swatch
-from dynamo_opensearch.core.reconcile.rendering.words import counted, duration, moment, number, signed
+from dynamo_opensearch.core.reconcile.rendering.words import counted, duration, moment, number, sentence, signed
 from dynamo_opensearch.core.reconcile.report import ReconcileReport
 
 _MOST_FIELDS = 12
@@ -36,7 +36,7 @@ def findings_card(report: ReconcileReport) -> Html:
 
 def causes_card(report: ReconcileReport) -> Html | None:
     """What else is wrong, what became of the repair, and what has to be known of the numbers."""
-    told = [("What else is wrong", list(report.causes)), ("Notes", list(_notes(report)))]
+    told = [("What else is wrong", [sentence(cause) for cause in report.causes]), ("Notes", list(_notes(report)))]
     parts = [(title, element("ul", each("li", lines), class_="notes")) for title, lines in told if lines]
     if not parts:
         return None
@@ -130,12 +130,12 @@ def _samples(made: ComparisonReport) -> Html | None:
 
 def _notes(report: ReconcileReport) -> Iterator[Html | str]:
     if report.repair_note:
-        yield report.repair_note
+        yield sentence(report.repair_note)
+    if report.known and report.oldest_us is not None:
+        known = counted(report.known, "difference was", "differences were")
+        yield f"{known} found by an earlier run already, the oldest on {moment(report.oldest_us)}."
     made = report.comparison
     if made is not None:
-        if report.known and report.oldest_us is not None:
-            since = moment(report.oldest_us)
-            yield f"{counted(report.known, 'difference')} found by an earlier run already, the oldest on {since}."
         if made.unsettled:
             yield f"{counted(made.unsettled, 'difference')} not looked at again: too many, or no key can be told."
         if made.in_motion:

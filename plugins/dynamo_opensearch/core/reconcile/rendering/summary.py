@@ -68,6 +68,16 @@ def _facts(report: ReconcileReport, nights: Sequence[Night]) -> Iterator[Html]:
         equal = last_equal(report, nights)
         told = moment(equal.began_us) if equal else "in none of the runs that are kept"
         yield element("span", "last equal, at this depth or closer: ", element("b", told))
+        if report.comparison is not None:
+            yield element("span", "found for the first time: ", element("b", _new(report)))
+
+
+def _new(report: ReconcileReport) -> str:
+    if not report.known:
+        return "all of them"
+    return (
+        f"{max(0, report.differences - report.known):,}, the others since {moment(report.oldest_us or report.began_us)}"
+    )
 
 
 def _depth(report: ReconcileReport) -> Html:

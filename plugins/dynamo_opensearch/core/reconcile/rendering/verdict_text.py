@@ -39,8 +39,6 @@ class Step:
 
 def label(report: ReconcileReport) -> str:
     """The verdict in a few words."""
-    if report.moved_to is not None:
-        return "No verdict"
     if report.verdict == "equal" and report.differences:
         return "Equal within the tolerance"
     if report.verdict == "equal" and report.mended:
@@ -50,16 +48,15 @@ def label(report: ReconcileReport) -> str:
 
 def headline(report: ReconcileReport) -> str:
     """What the run says, in one sentence."""
-    if report.moved_to is not None:
-        subject = report.subject
-        return f"{subject.alias} was moved to {report.moved_to} while {subject.index} was compared."
+    if report.verdict == "in motion" and report.moved_to is not None:
+        return f"Alias {report.subject.alias} was moved while the run read {report.subject.index}: no verdict."
     return _of_keys(report) if report.counts is None else _of_counts(report, report.counts)
 
 
 def caveat(report: ReconcileReport) -> str:
     """What the run does not say, or nothing."""
-    if report.moved_to is not None:
-        return "The numbers are about an index that readers do not use any more."
+    if report.verdict == "in motion" and report.moved_to is not None:
+        return f"It leads to {report.moved_to} now; what stands below is about the index that it led to before."
     if report.verdict == "approximate" and report.counts is not None:
         return f"The table's figure may be {duration(report.counts.table_age_s)} old: this proves nothing."
     if report.counts is not None and report.verdict == "different":
@@ -76,11 +73,11 @@ def caveat(report: ReconcileReport) -> str:
 
 def next_steps(report: ReconcileReport) -> list[Step]:
     """What to do now, the first thing first; nothing where all is well."""
-    if report.moved_to is not None:
-        again: dict[str, str] = {"depth": report.depth}
-        return [Step("Compare the index that readers have now.", reconcile_dag_id(report.subject.target), again)]
     if report.verdict == "approximate":
         return [Step("To know, count both sides.", reconcile_dag_id(report.subject.target), {"depth": "count"})]
+    if report.verdict == "in motion" and report.moved_to is not None:
+        dag_id, depth = reconcile_dag_id(report.subject.target), report.depth
+        return [Step("Compare the index that the alias leads to now.", dag_id, {"depth": depth})]
     if report.verdict != "different":
         return []
     if report.counts is not None:

@@ -28,6 +28,11 @@ def listed(parts: list[str]) -> str:
     return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
 
 
+def sentence(text: str) -> str:
+    """With a capital at its beginning and a full stop at its end."""
+    return f"{text[:1].upper()}{text[1:].removesuffix('.')}."
+
+
 def axis_number(value: float, step: float) -> str:
     """Short, as ``1.2 M``, where neighbours a ``step`` apart stay different by it; else whole."""
     for size, unit in _UNITS:
