@@ -44,7 +44,8 @@ Nothing. One run at a time.
 - **count**, **read**, **join**, **settle**, **repair**: Airflow tries again; then mend what the message says and clear
   the failed task. After a later run has begun, start a new one instead: it removes what this one had read.
 - **gate**: both sides differ by more than `budgets.tolerance`. The message has the numbers, what else is wrong, and
-  where the page and the list of keys are. Start this DAG with repair `plan` to see what would be mended, or `apply`.
+  where the page and the list of keys are. Start this DAG with depth `keys` or `content` and repair `plan` to see what
+  would be mended, or `apply`.
 - **approve** waits when more than `budgets.max_repairs` of the table would be mended: much that differs means that
   something else is wrong. Look at the causes before you approve. A no mends nothing.
 - A pink **gate**: the counts differ by no more than what was written meanwhile, or are too old to tell. Depth `keys`

@@ -19,9 +19,14 @@ from airflow.sdk import DAG, TriggerRule
 from airflow.sdk.exceptions import ParamValidationError
 
 ROOT = Path(__file__).resolve().parents[2]
-KINDS = ("backfill", "dlq_replay", "reindex", "rollback_index")
+KINDS = ("backfill", "dlq_replay", "reconcile", "reindex", "rollback_index")
+BY_ITSELF = {"members_reconcile"}
 OF_ALL_TARGETS = {"sync_follow", "sync_index_cleanup"}
 WAITS_FOR_A_PERSON = {"approve"}
+DECIDES = (
+    "{{ 'report' if (ti.xcom_pull(task_ids='report') or {}).get('verdict') "
+    "in ('approximate', 'in motion') else 'gate' }}"
+)
 HEADINGS = [
     "What it is for",
     "When it runs",
@@ -52,6 +57,7 @@ def test_the_dags_are_those_that_others_rely_on_and_the_hidden_sample_has_none(b
     assert set(bag.dags) == {
         "members_backfill",
         "members_dlq_replay",
+        "members_reconcile",
         "members_reindex",
         "members_rollback_index",
         "sync_follow",
@@ -66,7 +72,7 @@ def test_one_run_at_a_time_and_none_for_the_past(bag: DagBag) -> None:
 
 
 def test_a_dag_that_runs_by_hand_has_no_schedule_and_refuses_scheduled_runs(bag: DagBag) -> None:
-    for dag in (dag for name, dag in bag.dags.items() if name not in OF_ALL_TARGETS):
+    for dag in (dag for name, dag in bag.dags.items() if name not in OF_ALL_TARGETS | BY_ITSELF):
         assert not dag.schedule
         assert {str(getattr(one, "value", one)) for one in dag.allowed_run_types or ()} == {
             "manual",
@@ -136,6 +142,7 @@ def test_what_the_ending_of_a_backfill_needs_must_have_succeeded(backfill: DAG) 
         ("backfill", ("verify",)),
         ("reindex", ("compare_after", "release")),
         ("rollback_index", ("compare_after", "release")),
+        ("reconcile", ("report", DECIDES)),
     ],
 )
 def test_the_leaf_runs_whatever_happened_and_fails_the_run_unless_the_work_is_done(
