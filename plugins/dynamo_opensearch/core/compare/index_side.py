@@ -26,8 +26,10 @@ log = logging.getLogger(__name__)
 _KEEP_ALIVE = "5m"
 _PAGE_BYTES = 1_000_000
 """What an answer should have: with its decoded values it is several times that."""
-_FIRST_PAGE, _LARGEST_CONTENT_PAGE, _LARGEST_KEYS_PAGE = 100, 2_000, 10_000
-_KEYS_FIELDS = "timed_out,_shards.failed,hits.total.value,hits.hits._id,hits.hits._routing,hits.hits.sort"
+FIRST_PAGE = 100
+"""Documents of a shard's first page."""
+_LARGEST_CONTENT_PAGE, _LARGEST_KEYS_PAGE = 2_000, 10_000
+KEYS_FIELDS = "timed_out,_shards.failed,hits.total.value,hits.hits._id,hits.hits._routing,hits.hits.sort"
 
 
 class ShardsFailedError(PassingError):
@@ -126,7 +128,7 @@ def _release(cluster: PatientCluster, pit: str) -> None:
 def _pages(cluster: PatientCluster, index: str, pit: str, depth: Depth) -> Iterator[list[Row]]:
     """Rows, page by page, as many as the shard says it has."""
     has_content = depth == "content"
-    size, expected, found = _FIRST_PAGE, 0, 0
+    size, expected, found = FIRST_PAGE, 0, 0
     after: list[Any] | None = None
     while after is None or found < expected:
         answer_bytes, answer = _search(cluster, pit, has_content, size, after)
@@ -138,7 +140,7 @@ def _pages(cluster: PatientCluster, index: str, pit: str, depth: Depth) -> Itera
             break
         found += len(hits)
         after = hits[-1]["sort"]
-        size = _next_size(size, len(hits), answer_bytes, has_content)
+        size = next_page(size, len(hits), answer_bytes, has_content)
         yield [_row(hit, has_content) for hit in hits]
     if found != expected:
         raise ShardsFailedError(index, "search", f"{found} documents came, {expected} were counted")
@@ -157,7 +159,7 @@ def _search(
     }
     if after is not None:
         body["search_after"] = after
-    params = {"allow_partial_search_results": "false"} | ({} if has_content else {"filter_path": _KEYS_FIELDS})
+    params = {"allow_partial_search_results": "false"} | ({} if has_content else {"filter_path": KEYS_FIELDS})
     decode = decode_exact if has_content else orjson.loads
     answer: tuple[int, dict[str, Any]] = cluster.request(
         "POST", "/_search", params=params, body=body, decode=lambda text: (len(text), decode(text))
@@ -165,7 +167,7 @@ def _search(
     return answer
 
 
-def _next_size(size: int, documents: int, answer_bytes: int, has_content: bool) -> int:
+def next_page(size: int, documents: int, answer_bytes: int, has_content: bool) -> int:
     """As many documents as fit into a page, growing fourfold at most: the next ones may be larger."""
     largest = _LARGEST_CONTENT_PAGE if has_content else _LARGEST_KEYS_PAGE
     fitting = _PAGE_BYTES * documents // answer_bytes
