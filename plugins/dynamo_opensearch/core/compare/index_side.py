@@ -16,7 +16,7 @@ from urllib.parse import quote
 import orjson
 
 from dynamo_opensearch.core.compare.digest import decode_exact, plain_integer, value_digest
-from dynamo_opensearch.core.compare.rows import OnPage, Row, RowSink, SideRead, go_on
+from dynamo_opensearch.core.compare.rows import OnPage, Rows, RowSink, SideRead, go_on, make_rows
 from dynamo_opensearch.core.compare.table_side import Depth
 from dynamo_opensearch.core.errors import PassingError, SyncError
 from dynamo_opensearch.core.opensearch.patient import PatientCluster
@@ -90,7 +90,7 @@ def read_shard(
         for page in _pages(cluster, index, pit, depth):
             on_page()
             sink.write(page)
-            rows += len(page)
+            rows += page.num_rows
     return SideRead(rows=rows)
 
 
@@ -125,7 +125,7 @@ def _release(cluster: PatientCluster, pit: str) -> None:
         log.warning("a point in time was not released, it ends by itself in %s: %s", _KEEP_ALIVE, error)
 
 
-def _pages(cluster: PatientCluster, index: str, pit: str, depth: Depth) -> Iterator[list[Row]]:
+def _pages(cluster: PatientCluster, index: str, pit: str, depth: Depth) -> Iterator[Rows]:
     """Rows, page by page, as many as the shard says it has."""
     has_content = depth == "content"
     size, expected, found = FIRST_PAGE, 0, 0
@@ -141,7 +141,7 @@ def _pages(cluster: PatientCluster, index: str, pit: str, depth: Depth) -> Itera
         found += len(hits)
         after = hits[-1]["sort"]
         size = next_page(size, len(hits), answer_bytes, has_content)
-        yield [_row(hit, has_content) for hit in hits]
+        yield _rows(hits, has_content)
     if found != expected:
         raise ShardsFailedError(index, "search", f"{found} documents came, {expected} were counted")
 
@@ -174,8 +174,12 @@ def next_page(size: int, documents: int, answer_bytes: int, has_content: bool) -
     return max(1, min(fitting, size * 4, largest))
 
 
-def _row(hit: dict[str, Any], has_content: bool) -> Row:
-    return Row(hit["_id"], hit.get("_routing"), value_digest(hit["_source"]) if has_content else None)
+def _rows(hits: list[dict[str, Any]], has_content: bool) -> Rows:
+    return make_rows(
+        [hit["_id"] for hit in hits],
+        routings=[hit.get("_routing") for hit in hits],
+        digests=[value_digest(hit["_source"]) for hit in hits] if has_content else None,
+    )
 
 
 def _check_shards(answer: dict[str, Any], index: str, request: str) -> None:
