@@ -82,6 +82,18 @@ def test_an_answer_carries_its_length_and_checksum_and_a_date() -> None:
     assert headers["Date"].endswith("GMT")
 
 
+def test_a_projection_leaves_only_what_it_names() -> None:
+    answers = Answers(PageBook(recorded(), 2))
+    projection = {"ProjectionExpression": "#a0", "ExpressionAttributeNames": {"#a0": "memberId"}}
+    plain = {"ExclusiveStartKey": {"memberId": {"S": "id-13"}}}
+    head, body = answers.parts(b"DynamoDB_20120810.Scan", json.dumps(plain | projection).encode())
+    assert json.loads(body)["Items"] == [{"memberId": {"S": f"1~id-{number}"}} for number in range(3)]
+    assert f"x-amz-crc32: {zlib.crc32(body)}" in head.decode()
+    whole = json.loads(answers.parts(b"DynamoDB_20120810.Scan", json.dumps(plain).encode())[1])
+    assert whole["Items"][0] == {"memberId": {"S": "1~id-0"}, "name": {"S": "Zoë"}}
+    assert whole["LastEvaluatedKey"] == json.loads(body)["LastEvaluatedKey"]
+
+
 def test_describe_table_says_how_many_items_there_are() -> None:
     _, body = Answers(PageBook(recorded(), 2)).parts(b"DynamoDB_20120810.DescribeTable", b"{}")
     assert json.loads(body)["Table"]["ItemCount"] == 2 * sum(ITEMS_OF_PAGES)

@@ -16,11 +16,12 @@ from dynamo_opensearch.core.compare.comparison import conclude
 from dynamo_opensearch.core.compare.findings import Findings
 from dynamo_opensearch.core.compare.join import Found, JoinSettings, Kind, join_partition
 from dynamo_opensearch.core.compare.report import ComparisonCountError, ComparisonReport
-from dynamo_opensearch.core.compare.rows import PartitionedRowWriter, Row, SideRead, partition_of, read_rows
+from dynamo_opensearch.core.compare.rows import PartitionedRowWriter, SideRead, make_rows, partition_of, read_rows
 from dynamo_opensearch.core.compare.table_side import ItemRows
 from dynamo_opensearch.core.documents.attribute_values import Item
 from dynamo_opensearch.core.documents.builder import DocumentBuilder
 from dynamo_opensearch.core.documents.field_rules import FieldRules
+from tests.support.rows import Row, row_list, rows_of
 
 GOLDEN = {
     "": (0, 0, 0),
@@ -72,7 +73,7 @@ def divided(folder: Path, side: str, rows: list[Row], partitions: int) -> list[P
     files = [folder / f"{side}-{number}.parquet" for number in range(partitions)]
     with PartitionedRowWriter(files) as writer:
         for start in range(0, len(rows), 7):
-            writer.write(rows[start : start + 7])
+            writer.write(rows_of(rows[start : start + 7]))
     return files
 
 
@@ -86,8 +87,8 @@ def test_a_row_of_the_table_and_its_document_are_in_files_of_one_number(tmp_path
     items: list[Item] = [
         {"a": {"S": f"t|{number % 5}"}, "b": {"S": f"%{number}" * (1 + 40 * (number % 7))}} for number in range(200)
     ]
-    table, skipped = ItemRows(builder, "content", None).of(items)
-    assert skipped == 0
+    table = row_list(ItemRows(builder, "content", None).of(items))
+    assert len(table) == len(items)
     assert any(row.key is not None for row in table), "some ids are shortened"
     index = [Row(row.id, row.routing, row.digest) for row in reversed(table)]
     sides = [divided(tmp_path, side, rows, partitions) for side, rows in (("table", table), ("index", index))]
@@ -118,8 +119,8 @@ def test_few_rows_are_in_memory_whatever_the_number_of_partitions(tmp_path: Path
     files = [tmp_path / f"{number}.parquet" for number in range(partitions)]
     with PartitionedRowWriter(files) as writer:
         for start in range(0, 60_000, 1_000):
-            writer.write([Row(f"k{number}", None, number) for number in range(start, start + 1_000)])
-            most = max(most, sum(len(one._rows) for one in writer._writers))
+            writer.write(make_rows([f"k{number}" for number in range(start, start + 1_000)]))
+            most = max(most, sum(one.held for one in writer._writers))
     assert most <= held
     assert sum(pq.read_metadata(file).num_rows for file in files) == 60_000
 

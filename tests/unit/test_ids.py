@@ -10,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from dynamo_opensearch.core.documents.attribute_values import AttributeValueError
-from dynamo_opensearch.core.documents.ids import MAX_ID_BYTES, document_id, routing_text
+from dynamo_opensearch.core.documents.ids import MAX_ID_BYTES, document_id, document_ids, routing_text
 from tests.support.typed_items import numbers
 
 KeyPart = dict[str, Any]
@@ -91,3 +91,22 @@ def test_a_key_of_another_type_is_refused(kind: str) -> None:
 )
 def test_routing_is_the_key_as_readers_see_it(value: KeyPart, routing: str) -> None:
     assert routing_text(value) == routing
+
+
+PLAIN = st.text(alphabet="ab-7\u00e9", min_size=1, max_size=140).map(lambda text: {"S": text})
+
+
+@given(
+    st.one_of(
+        *(st.lists(st.lists(kinds, min_size=parts, max_size=parts)) for kinds in (KINDS, PLAIN) for parts in (1, 2))
+    )
+)
+@example([[{"S": "a"}], [{"S": "%"}]])
+@example([[{"S": "a"}], [{"N": "1.0"}]])
+def test_the_ids_of_many_keys_are_those_of_each(keys: list[list[KeyPart]]) -> None:
+    assert document_ids(keys) == [document_id(key) for key in keys]
+
+
+def test_among_many_keys_one_of_another_type_is_an_error() -> None:
+    with pytest.raises(AttributeValueError):
+        document_ids([[{"S": "a"}], [{"BOOL": True}]])

@@ -1,6 +1,7 @@
 """`make bench`: measure, print the tables, write build/bench.json.
 
-`python -m tools.bench rebuild` measures that part only, `fill` and `replay` theirs; the figures of the others are kept.
+`python -m tools.bench rebuild` measures that part only, `fill`, `replay` and `reconcile` theirs; the figures of the
+others are kept.
 BENCH_ITEMS (100000), BENCH_ROUNDS (3); BENCH_QUICK=1 for a look in about five minutes.
 """
 

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 from dynamo_opensearch.core.compare.join import Found, JoinSettings, join_partition, partitions_for
-from dynamo_opensearch.core.compare.rows import Row, RowWriter
+from dynamo_opensearch.core.compare.rows import RowWriter, make_rows
 
 MEMORY_BYTES = 150_000_000
 
@@ -21,17 +21,9 @@ def write_side(file: Path, rows: int, left_out: int, changed: int) -> None:
     """One side's rows: ids as long as a UUID, digests of 64 bits."""
     with RowWriter(file) as writer:
         for start in range(0, rows, 10_000):
-            writer.write(
-                [
-                    Row(
-                        f"{number * 2654435761 % 2**32:08x}-e0d0-5940-b4b9-{number:012x}",
-                        None,
-                        _digest(number, changed),
-                    )
-                    for number in range(start, min(rows, start + 10_000))
-                    if number % 1000 != left_out
-                ]
-            )
+            numbers = [number for number in range(start, min(rows, start + 10_000)) if number % 1000 != left_out]
+            ids = [f"{number * 2654435761 % 2**32:08x}-e0d0-5940-b4b9-{number:012x}" for number in numbers]
+            writer.write(make_rows(ids, digests=[_digest(number, changed) for number in numbers]))
 
 
 def _digest(number: int, changed: int) -> int:

@@ -7,7 +7,6 @@ import importlib
 
 from tools.bench import contender
 
-# A task process has these loaded before it copies anything.
 _TASK_MODULES = (
     "airflow.sdk",
     "airflow.sdk.execution_time.task_runner",
@@ -17,10 +16,15 @@ _TASK_MODULES = (
 )
 
 
-def prepare(task: contender.Task) -> contender.Work:
-    """Load it, and build what a task builds if there is something to copy."""
+def load_task_modules() -> None:
+    """What a task process has loaded before it does anything."""
     for module in _TASK_MODULES:
         importlib.import_module(module)
+
+
+def prepare(task: contender.Task) -> contender.Work:
+    """Load it, and build what a task builds if there is something to copy."""
+    load_task_modules()
     if not task.segments:
         return lambda: 0
     from tools.bench import ours

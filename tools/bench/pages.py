@@ -6,7 +6,7 @@ larger than the recording is the same pages again, each cycle with keys of its o
 
 import json
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,12 @@ class RecordedPage:
         del answer["LastEvaluatedKey"]
         return compact(answer)
 
+    def projected(self, attributes: Set[str]) -> "RecordedPage":
+        """The same page as a ProjectionExpression of these attributes leaves it."""
+        answer = json.loads(self.body)
+        items = [{name: value for name, value in item.items() if name in attributes} for item in answer["Items"]]
+        return RecordedPage(compact({**answer, "Items": items}), self.count, self.last_key)
+
 
 def compact(answer: dict[str, Any]) -> bytes:
     """JSON as DynamoDB writes it: no spaces, no escaped letters."""
@@ -47,6 +53,15 @@ def recorded_page(answer: dict[str, Any]) -> RecordedPage:
     last_key = answer["Items"][-1][HASH_KEY]
     whole = {**answer, "LastEvaluatedKey": {HASH_KEY: last_key}}
     return RecordedPage(compact(whole), len(answer["Items"]), last_key["S"])
+
+
+def projected_attributes(request: dict[str, Any]) -> frozenset[str] | None:
+    """The attributes that a request's ProjectionExpression names, which must not be nested; None: all."""
+    expression = request.get("ProjectionExpression")
+    if expression is None:
+        return None
+    names = request.get("ExpressionAttributeNames", {})
+    return frozenset(names.get(name, name) for name in expression.split(","))
 
 
 def save_pages(pages: Sequence[RecordedPage], folder: Path) -> None:
@@ -68,6 +83,10 @@ class PageBook:
         self._pages, self._cycles = list(pages), cycles
         self._last_bodies = [page.last_body for page in pages]
         self._number_after = {page.last_key: number + 1 for number, page in enumerate(pages)}
+
+    def projected(self, attributes: Set[str]) -> "PageBook":
+        """The same table, as a ProjectionExpression leaves its items."""
+        return PageBook([page.projected(attributes) for page in self._pages], self._cycles)
 
     @property
     def page_count(self) -> int:
@@ -99,7 +118,7 @@ class PageBook:
         """The answer for a page; with keys of its own in each cycle after the first."""
         cycle, recorded = divmod(number, len(self._pages))
         body = self._last_bodies[recorded] if is_last else self._pages[recorded].body
-        return body.replace(_KEY_BEGINS, _KEY_BEGINS + _prefix(cycle).encode()) if cycle else body
+        return body.replace(_KEY_BEGINS, _KEY_BEGINS + cycle_prefix(cycle)) if cycle else body
 
     def answer(self, request: dict[str, Any]) -> bytes:
         """The answer to a Scan request.
@@ -126,8 +145,9 @@ class PageBook:
             yield number, True, self.body(number, is_last=True)
 
 
-def _prefix(cycle: int) -> str:
-    return f"{cycle}~" if cycle else ""
+def cycle_prefix(cycle: int) -> bytes:
+    """What the keys of a cycle begin with; nothing in the first."""
+    return f"{cycle}~".encode() if cycle else b""
 
 
 def http_answer(body: bytes, date: str) -> bytes:

@@ -1,4 +1,4 @@
-"""The parts of the benchmark: `fill` (a first fill, beside other ways to do it), `rebuild` and `replay`."""
+"""The parts of the benchmark: `fill` (a first fill, beside other ways to do it), `rebuild`, `replay`, `reconcile`."""
 
 import json
 from collections.abc import Callable
@@ -13,6 +13,9 @@ from tools.bench.dead_letters import grids as replay_grids
 from tools.bench.rebuild import course as rebuild_course
 from tools.bench.rebuild import figures as rebuild_figures
 from tools.bench.rebuild import grids as rebuild_grids
+from tools.bench.reconcile import course as reconcile_course
+from tools.bench.reconcile import figures as reconcile_figures
+from tools.bench.reconcile import grids as reconcile_grids
 from tools.bench.settings import Settings
 from tools.bench.table import Grid
 from tools.local import paths
@@ -40,10 +43,15 @@ def _replay(settings: Settings, say: Say) -> dict[str, Any]:
     return replay_figures.figures(settings, replay_course.measure(settings, say))
 
 
+def _reconcile(settings: Settings, say: Say) -> dict[str, Any]:
+    return reconcile_figures.figures(settings, reconcile_course.measure(settings, say))
+
+
 PARTS = {
     "fill": Part(measure=_fill, grids=table.grids),
     "rebuild": Part(measure=_rebuild, grids=rebuild_grids.grids),
     "replay": Part(measure=_replay, grids=replay_grids.grids),
+    "reconcile": Part(measure=_reconcile, grids=reconcile_grids.grids),
 }
 
 

@@ -16,27 +16,48 @@ from email.utils import formatdate
 from pathlib import Path
 from typing import Any
 
-from tools.bench.pages import PageBook, compact, http_head, read_pages
+from tools.bench.pages import PageBook, compact, http_head, projected_attributes, read_pages
 from tools.local import paths
 from tools.local.members import HASH_KEY, TABLE
 
 _HEAD_END = b"\r\n\r\n"
 
 
-class Answers:
-    """Bytes for each request; bodies and checksums of the first cycle are made beforehand."""
+class CheckedBook:
+    """A book whose bodies and checksums of the first cycle are made beforehand."""
 
     def __init__(self, book: PageBook) -> None:
         self._book = book
         self._crc32 = {id(body): zlib.crc32(body) for _, _, body in book.answers()}
+
+    def answer(self, request: dict[str, Any]) -> tuple[bytes, int]:
+        """The answer to a Scan request, and its checksum."""
+        answer = self._book.answer(request)
+        crc32 = self._crc32.get(id(answer))
+        return answer, zlib.crc32(answer) if crc32 is None else crc32
+
+
+class Answers:
+    """Bytes for each request; what a projection leaves of the pages is made when it is first asked for."""
+
+    def __init__(self, book: PageBook) -> None:
+        self._book = book
+        self._books: dict[frozenset[str] | None, CheckedBook] = {None: CheckedBook(book)}
         self._table = compact({"Table": _description(book)})
 
     def parts(self, target: bytes, body: bytes) -> tuple[bytes, bytes]:
         """Head and body for one request."""
-        answer = self._book.answer(json.loads(body)) if target.endswith(b".Scan") else self._table
-        crc32 = self._crc32.get(id(answer))
-        head = http_head(len(answer), zlib.crc32(answer) if crc32 is None else crc32, formatdate(usegmt=True))
-        return head, answer
+        answer, crc32 = self._scan(json.loads(body)) if target.endswith(b".Scan") else self._description()
+        return http_head(len(answer), crc32, formatdate(usegmt=True)), answer
+
+    def _scan(self, request: dict[str, Any]) -> tuple[bytes, int]:
+        attributes = projected_attributes(request)
+        if attributes is not None and attributes not in self._books:
+            self._books[attributes] = CheckedBook(self._book.projected(attributes))
+        return self._books[attributes].answer(request)
+
+    def _description(self) -> tuple[bytes, int]:
+        return self._table, zlib.crc32(self._table)
 
 
 def _description(book: PageBook) -> dict[str, Any]:

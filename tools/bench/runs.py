@@ -57,6 +57,8 @@ class Run:
     ``cpu_s``, ``peak_mb``: of the contender's own processes.
 
     ``servers_cpu_s``: CPU seconds of the servers meanwhile, by name.
+
+    ``each``: what each process said, in the order of the tasks.
     """
 
     contender: str
@@ -65,6 +67,7 @@ class Run:
     peak_mb: float
     documents: int
     servers_cpu_s: dict[str, float] = field(default_factory=dict)
+    each: tuple[dict[str, float], ...] = ()
 
     @property
     def documents_per_s(self) -> float:
@@ -101,6 +104,7 @@ def run_contender(contender: Contender, tasks: Sequence[Mapping[str, Any]], serv
         peak_mb=sum(one["peak_mb"] for one in results),
         documents=sum(one["documents"] for one in results),
         servers_cpu_s={name: after[name] - before[name] for name in servers},
+        each=tuple(results),
     )
 
 

@@ -11,6 +11,7 @@ class Settings:
     """``emulator_items``: from MiniStack and DynamoDB Local, which take long to load. ``large_cycles``: memory.
 
     For the rebuild: ``follow_changes`` in the follower's stream, ``swaps``. ``replay_records``: named by dead letters.
+    ``reconcile_cycles``: memory of a reconciliation of so many times the items, and of so many.
     """
 
     items: int = 100_000
@@ -21,6 +22,7 @@ class Settings:
     follow_changes: int = 10_000
     swaps: int = 24
     replay_records: int = 20_000
+    reconcile_cycles: tuple[int, int] = (3, 30)
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Self:
@@ -35,6 +37,7 @@ class Settings:
                 follow_changes=2_000,
                 swaps=4,
                 replay_records=4_000,
+                reconcile_cycles=(1, 5),
             )
         else:
             quick = cls()

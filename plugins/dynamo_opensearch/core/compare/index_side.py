@@ -16,7 +16,7 @@ from urllib.parse import quote
 import orjson
 
 from dynamo_opensearch.core.compare.digest import decode_exact, plain_integer, value_digest
-from dynamo_opensearch.core.compare.rows import OnPage, Row, RowSink, SideRead, go_on
+from dynamo_opensearch.core.compare.rows import OnPage, Rows, RowSink, SideRead, go_on, make_rows
 from dynamo_opensearch.core.compare.table_side import Depth
 from dynamo_opensearch.core.errors import PassingError, SyncError
 from dynamo_opensearch.core.opensearch.errors import OpenSearchRequestError
@@ -27,9 +27,11 @@ log = logging.getLogger(__name__)
 _KEEP_ALIVE = "5m"
 _PAGE_BYTES = 1_000_000
 """What an answer should have: with its decoded values it is several times that."""
-_FIRST_PAGE, _LARGEST_CONTENT_PAGE, _LARGEST_KEYS_PAGE = 100, 2_000, 10_000
+FIRST_PAGE = 100
+"""Documents of a shard's first page."""
+_LARGEST_CONTENT_PAGE, _LARGEST_KEYS_PAGE = 2_000, 10_000
 _NOT_FOUND = 404
-_KEYS_FIELDS = "timed_out,_shards.failed,hits.total.value,hits.hits._id,hits.hits._routing,hits.hits.sort"
+KEYS_FIELDS = "timed_out,_shards.failed,hits.total.value,hits.hits._id,hits.hits._routing,hits.hits.sort"
 
 
 class ShardsFailedError(PassingError):
@@ -90,7 +92,7 @@ def read_shard(
         for page in _pages(cluster, index, pit, depth):
             on_page()
             sink.write(page)
-            rows += len(page)
+            rows += page.num_rows
     return SideRead(rows=rows)
 
 
@@ -125,10 +127,10 @@ def _release(cluster: PatientCluster, pit: str) -> None:
         log.warning("a point in time was not released, it ends by itself in %s: %s", _KEEP_ALIVE, error)
 
 
-def _pages(cluster: PatientCluster, index: str, pit: str, depth: Depth) -> Iterator[list[Row]]:
+def _pages(cluster: PatientCluster, index: str, pit: str, depth: Depth) -> Iterator[Rows]:
     """Rows, page by page, as many as the shard says it has."""
     has_content = depth == "content"
-    size, expected, found = _FIRST_PAGE, 0, 0
+    size, expected, found = FIRST_PAGE, 0, 0
     after: list[Any] | None = None
     while after is None or found < expected:
         answer_bytes, answer = _search(cluster, index, pit, has_content, size, after)
@@ -140,8 +142,8 @@ def _pages(cluster: PatientCluster, index: str, pit: str, depth: Depth) -> Itera
             break
         found += len(hits)
         after = hits[-1]["sort"]
-        size = _next_size(size, len(hits), answer_bytes, has_content)
-        yield [_row(hit, has_content) for hit in hits]
+        size = next_page(size, len(hits), answer_bytes, has_content)
+        yield _rows(hits, has_content)
     if found != expected:
         raise ShardsFailedError(index, "search", f"{found} documents came, {expected} were counted")
 
@@ -159,7 +161,7 @@ def _search(
     }
     if after is not None:
         body["search_after"] = after
-    params = {"allow_partial_search_results": "false"} | ({} if has_content else {"filter_path": _KEYS_FIELDS})
+    params = {"allow_partial_search_results": "false"} | ({} if has_content else {"filter_path": KEYS_FIELDS})
     decode = decode_exact if has_content else orjson.loads
     try:
         answer: tuple[int, dict[str, Any]] = cluster.request(
@@ -173,15 +175,19 @@ def _search(
     return answer
 
 
-def _next_size(size: int, documents: int, answer_bytes: int, has_content: bool) -> int:
+def next_page(size: int, documents: int, answer_bytes: int, has_content: bool) -> int:
     """As many documents as fit into a page, growing fourfold at most: the next ones may be larger."""
     largest = _LARGEST_CONTENT_PAGE if has_content else _LARGEST_KEYS_PAGE
     fitting = _PAGE_BYTES * documents // answer_bytes
     return max(1, min(fitting, size * 4, largest))
 
 
-def _row(hit: dict[str, Any], has_content: bool) -> Row:
-    return Row(hit["_id"], hit.get("_routing"), value_digest(hit["_source"]) if has_content else None)
+def _rows(hits: list[dict[str, Any]], has_content: bool) -> Rows:
+    return make_rows(
+        [hit["_id"] for hit in hits],
+        routings=[hit.get("_routing") for hit in hits],
+        digests=[value_digest(hit["_source"]) for hit in hits] if has_content else None,
+    )
 
 
 def _check_shards(answer: dict[str, Any], index: str, request: str) -> None:

@@ -3,9 +3,10 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NamedTuple, Protocol, Self
+from typing import Any, Protocol, Self, TypeAlias
 from zlib import crc32
 
 import orjson
@@ -23,7 +24,7 @@ def go_on() -> None:
 
 
 ROWS_IN_GROUP = 5_000
-"""Rows that a writer holds in memory at most."""
+"""Rows that a writer waits for before it writes them."""
 _LEAST_ROWS_IN_GROUP = 500
 
 SIDE_SCHEMA = pa.schema(
@@ -38,14 +39,26 @@ SIDE_SCHEMA = pa.schema(
 """``digest`` is null where content is not compared; ``key`` (typed JSON values) only where the id is shortened."""
 
 
-class Row(NamedTuple):
-    """One document that there should be (table side), or is (index side)."""
+Rows: TypeAlias = pa.RecordBatch
+"""Documents that there should be (table side), or are (index side), by ``SIDE_SCHEMA``: by column, so that a page of
+them costs no object each."""
 
-    id: str
-    routing: str | None
-    digest: int | None
-    key: str | None = None
-    is_refused: bool = False
+
+def make_rows(
+    ids: Sequence[str],
+    *,
+    routings: Sequence[str | None] | None = None,
+    digests: Sequence[int | None] | None = None,
+    keys: Sequence[str | None] | None = None,
+    refused: Sequence[bool] | None = None,
+) -> Rows:
+    """Rows of these columns, all of one length. None: no row has a value there, or is refused."""
+    given = (ids, routings, digests, keys, [False] * len(ids) if refused is None else refused)
+    columns = [
+        pa.nulls(len(ids), field.type) if values is None else pa.array(values, field.type)
+        for values, field in zip(given, SIDE_SCHEMA, strict=True)
+    ]
+    return pa.record_batch(columns, schema=SIDE_SCHEMA)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,23 +82,25 @@ class SideRead:
 class RowSink(Protocol):
     """What takes the rows of a reader."""
 
-    def write(self, rows: Sequence[Row]) -> None:
+    def write(self, rows: Rows) -> None:
         """Add rows."""
         ...
 
 
 class RowWriter:
-    """Writes rows to one file, in groups of bounded size. Not shared by threads; a second run replaces the file.
+    """Writes rows to one file, in groups of a page or more. Not shared by threads; a second run replaces the file.
 
-    From then on pyarrow uses the system's memory in this process: its own pool keeps what each thread has once had,
-    which doubled the memory of a reading.
+    ``held``: rows that wait in memory. From then on pyarrow uses the system's memory in this process: its own pool
+    keeps what each thread has once had, which doubled the memory of a reading.
     """
 
     def __init__(self, file: Path, rows_in_group: int = ROWS_IN_GROUP) -> None:
         pa.set_memory_pool(pa.system_memory_pool())
-        self._writer = pq.ParquetWriter(file, SIDE_SCHEMA, compression="zstd")
-        self._rows: list[Row] = []
+        # No dictionary of ids and digests, which are all different.
+        self._writer = pq.ParquetWriter(file, SIDE_SCHEMA, compression="zstd", use_dictionary=["routing"])
+        self._rows: list[Rows] = []
         self._rows_in_group = rows_in_group
+        self.held = 0
 
     def __enter__(self) -> Self:
         return self
@@ -96,27 +111,24 @@ class RowWriter:
         self._flush()
         self._writer.close()
 
-    def write(self, rows: Sequence[Row]) -> None:
+    def write(self, rows: Rows) -> None:
         """Add rows."""
-        self._rows += rows
-        if len(self._rows) >= self._rows_in_group:
+        self._rows.append(rows)
+        self.held += rows.num_rows
+        if self.held >= self._rows_in_group:
             self._flush()
 
     def _flush(self) -> None:
-        if self._rows:
-            columns = [
-                pa.array(column, field.type)
-                for column, field in zip(zip(*self._rows, strict=True), SIDE_SCHEMA, strict=True)
-            ]
-            self._writer.write_batch(pa.record_batch(columns, schema=SIDE_SCHEMA))
-            self._rows = []
+        if self.held:
+            self._writer.write_table(pa.Table.from_batches(self._rows), row_group_size=self.held)
+        self._rows, self.held = [], 0
 
 
 class PartitionedRowWriter:
     """Writes each row to the file of its partition, so that a partition can be joined without reading the others.
 
-    Not shared by threads; a second run replaces the files. ``ROWS_IN_GROUP`` rows are in memory at most, with few
-    partitions; 500 for each with many.
+    Not shared by threads; a second run replaces the files. In memory is what ``RowWriter`` waits for: ``ROWS_IN_GROUP``
+    rows with few partitions, 500 for each with many.
     """
 
     def __init__(self, files: Sequence[Path]) -> None:
@@ -133,16 +145,24 @@ class PartitionedRowWriter:
             for writer in self._writers:
                 stack.push(writer)
 
-    def write(self, rows: Sequence[Row]) -> None:
+    def write(self, rows: Rows) -> None:
         """Add rows."""
-        if len(self._writers) == 1:
-            self._writers[0].write(rows)
-            return
-        parts: list[list[Row]] = [[] for _ in self._writers]
-        for row in rows:
-            parts[partition_of(row.id, len(parts))].append(row)
-        for writer, part in zip(self._writers, parts, strict=True):
+        for writer, part in zip(self._writers, _divided(rows, len(self._writers)), strict=True):
             writer.write(part)
+
+
+def _divided(rows: Rows, partitions: int) -> Iterator[Rows]:
+    """The rows of each partition: rows are put in order of these, and cut there."""
+    if partitions == 1:
+        yield rows
+        return
+    places: list[list[int]] = [[] for _ in range(partitions)]
+    for place, document_id in enumerate(rows["id"].to_pylist()):
+        places[partition_of(document_id, partitions)].append(place)
+    ordered, start = rows.take(pa.array(chain.from_iterable(places), pa.int32())), 0
+    for part in places:
+        yield ordered.slice(start, len(part))
+        start += len(part)
 
 
 def partition_of(document_id: str, partitions: int) -> int:

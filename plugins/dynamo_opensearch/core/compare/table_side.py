@@ -5,17 +5,15 @@ from typing import Any, Literal
 from dynamo_opensearch.core.clock import Clock
 from dynamo_opensearch.core.compare.digest import content_digest
 from dynamo_opensearch.core.compare.key_of_id import is_shortened
-from dynamo_opensearch.core.compare.rows import OnPage, Row, RowSink, SideRead, go_on, key_json
+from dynamo_opensearch.core.compare.rows import OnPage, Rows, RowSink, SideRead, go_on, key_json, make_rows
 from dynamo_opensearch.core.documents.attribute_values import Item
-from dynamo_opensearch.core.documents.builder import Document, DocumentBuilder
+from dynamo_opensearch.core.documents.builder import DocumentBuilder, KeyValues
+from dynamo_opensearch.core.documents.ids import document_ids
 from dynamo_opensearch.core.dynamodb.pacing import ReadUnitPacer
 from dynamo_opensearch.core.dynamodb.scan import ScanSettings, scan_segment
 from dynamo_opensearch.core.dynamodb.table_client import TableClient
 
 Depth = Literal["keys", "content"]
-
-_Rows = tuple[list[Row], int]
-"""Rows, and how many items do not belong."""
 
 
 class ItemRows:
@@ -24,24 +22,48 @@ class ItemRows:
     def __init__(self, builder: DocumentBuilder, depth: Depth, index_routing: str | None) -> None:
         self._builder, self._index_routing = builder, index_routing
         self._belongs = builder.rules.filter.item_test() if builder.rules.filter else None
-        self.of = self._with_content if depth == "content" else self._keys_only
+        self._rows_of = self._with_content if depth == "content" else self._keys_only
         self.scan_arguments: dict[str, Any] = {} if depth == "content" else _projection(builder)
 
-    def _keys_only(self, items: list[Item]) -> _Rows:
-        belongs, builder = self._belongs, self._builder
+    def of(self, items: list[Item]) -> Rows:
+        """Rows of those that belong.
+
+        Raises:
+            KeyError: an item lacks a key attribute.
+        """
+        return self._rows_of(items)
+
+    def _keys_only(self, items: list[Item]) -> Rows:
+        belongs = self._belongs
         mine = items if belongs is None else [item for item in items if belongs(item)]
-        rows = [self._row(builder.gone(builder.key_of(item)), None) for item in mine]
-        return rows, len(items) - len(mine)
+        keys = list(map(self._builder.key_of, mine))
+        return self._make(keys, document_ids(keys))
 
-    def _with_content(self, items: list[Item]) -> _Rows:
-        built = self._builder.build(items)
-        rows = [self._row(one, content_digest(one.source or b"null")) for one in built.documents]
-        rows += [self._row(self._builder.gone(one.key), None, is_refused=True) for one in built.refused]
-        return rows, built.skipped
+    def _with_content(self, items: list[Item]) -> Rows:
+        documents, _, refused = self._builder.build(items)
+        return self._make(
+            [one.key for one in documents] + [one.key for one in refused],
+            [one.id for one in documents] + [one.id for one in refused],
+            [content_digest(one.source or b"null") for one in documents] + [None] * len(refused),
+            [False] * len(documents) + [True] * len(refused),
+        )
 
-    def _row(self, document: Document, digest: int | None, is_refused: bool = False) -> Row:
-        key = key_json(document.key) if is_shortened(document.id) else None
-        return Row(document.id, document.routing or self._index_routing, digest, key, is_refused)
+    def _make(
+        self,
+        keys: list[KeyValues],
+        ids: list[str],
+        digests: list[int | None] | None = None,
+        refused: list[bool] | None = None,
+    ) -> Rows:
+        shortened: list[str | None] | None = None
+        if any(map(is_shortened, ids)):
+            shortened = [key_json(key) if is_shortened(one) else None for one, key in zip(ids, keys, strict=True)]
+        return make_rows(ids, routings=self._routings(keys), digests=digests, keys=shortened, refused=refused)
+
+    def _routings(self, keys: list[KeyValues]) -> list[str | None] | None:
+        if self._builder.rules.routing is not None:
+            return [self._builder.routing_of(key) or self._index_routing for key in keys]
+        return None if self._index_routing is None else [self._index_routing] * len(keys)
 
 
 def read_segments(
@@ -64,10 +86,14 @@ def read_segments(
     for segment in segments:
         for page in scan_segment(table, segment, scan, pacer):
             on_page()
-            found, skipped = rows.of(page.items)
+            found = rows.of(page.items)
             sink.write(found)
-            refused = sum(row.is_refused for row in found)
-            read += SideRead(rows=len(found), skipped=skipped, refused=refused, read_units=page.read_units)
+            read += SideRead(
+                rows=found.num_rows,
+                skipped=len(page.items) - found.num_rows,
+                refused=found["is_refused"].true_count,
+                read_units=page.read_units,
+            )
     return read
 
 

@@ -83,7 +83,7 @@ class DocumentBuilder:
             self._belongs,
             self._shape,
             self._key_of,
-            self._routing_of,
+            self.routing_of,
             orjson.dumps,
         )
         documents: list[Document] = []
@@ -107,7 +107,7 @@ class DocumentBuilder:
 
     def gone(self, key: KeyValues) -> Document:
         """What to offer for an item that the table no longer has, or that no longer belongs."""
-        return Document(document_id(key), self._routing_of(key), None, key)
+        return Document(document_id(key), self.routing_of(key), None, key)
 
     def key_of(self, item: Item) -> KeyValues:
         """The item's key values, partition key first.
@@ -117,7 +117,8 @@ class DocumentBuilder:
         """
         return self._key_of(item)
 
-    def _routing_of(self, key: KeyValues) -> str | None:
+    def routing_of(self, key: KeyValues) -> str | None:
+        """The routing of the document for the item with this key; None where the rules leave it alone."""
         return None if self._routing_position is None else routing_text(key[self._routing_position])
 
 

@@ -1,0 +1,127 @@
+"""The course of the reconciliation's part: reading and joining beside just reading, and the memory of each task."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import psutil
+
+from tools.bench import sources
+from tools.bench.course import OPENSEARCH_HEAP, Say
+from tools.bench.reconcile.ground import DEPTHS, Depth, Ground, made_ready
+from tools.bench.reconcile.memory import MemoryRun, measure_memory
+from tools.bench.runs import Contender, Run
+from tools.bench.settings import Settings
+from tools.local import http, opensearch
+
+_AT_ONCE = 2
+"""Joining tasks."""
+
+BARE = Contender(name="bare", title="just reading both sides", module="tools.bench.reconcile.bare_reads")
+OURS = Contender(name="ours", title="this project: read, joined, settled", module="tools.bench.reconcile.task")
+PLAIN = Contender(name="plain", title="boto3's paginator and helpers.scan", module="tools.bench.reconcile.plain_reads")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reconciled:
+    """One reconciliation: its tasks, those of a step at once, a step after the other."""
+
+    read: Run
+    join: Run
+    settle: Run
+
+    @property
+    def whole(self) -> Run:
+        """All together, as one run of as many items as the table has. ``peak_mb``: of the step that needs most."""
+        steps = (self.read, self.join, self.settle)
+        return Run(
+            contender=OURS.name,
+            seconds=sum(step.seconds for step in steps),
+            cpu_s=sum(step.cpu_s for step in steps),
+            peak_mb=max(step.peak_mb for step in steps),
+            documents=self.settle.documents,
+            servers_cpu_s={name: sum(step.servers_cpu_s[name] for step in steps) for name in self.settle.servers_cpu_s},
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Round:
+    """Every contender once, at one depth. ``bare`` and ``plain`` saw the rows of both sides."""
+
+    depth: Depth
+    bare: Run
+    ours: Reconciled
+    plain: Run
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeasuredReconcile:
+    """All runs, in order of rounds."""
+
+    rounds: list[Round] = field(default_factory=list)
+    memory: list[MemoryRun] = field(default_factory=list)
+    opensearch_version: str = ""
+    loads: list[float] = field(default_factory=list)
+
+
+def measure(settings: Settings, say: Say) -> MeasuredReconcile:
+    """Everything.
+
+    Raises:
+        CountError, ContenderError, ServerError, NotInstalledError: what was measured would not be worth showing.
+    """
+    load_before = psutil.getloadavg()[0]
+    pages = sources.recording(settings.items)
+    bodies = sources.bulk_bodies(pages)
+    with opensearch.started(sources.FOLDER / "opensearch", heap=OPENSEARCH_HEAP) as server:
+        with made_ready(say, server, pages, bodies, settings.items, 1) as ground:
+            rounds = list(_rounds(ground, settings.rounds))
+        memory: list[MemoryRun] = []
+        for cycles in settings.reconcile_cycles:
+            with made_ready(say, server, pages, bodies, settings.items, cycles) as ground:
+                memory += measure_memory(ground)
+        return MeasuredReconcile(
+            rounds=rounds,
+            memory=memory,
+            opensearch_version=http.call(server.url)["version"]["number"],
+            loads=[load_before, psutil.getloadavg()[0]],
+        )
+
+
+def _rounds(ground: Ground, times: int) -> Iterator[Round]:
+    """A first round, which warms both servers up, does not count."""
+    for number in range(times + 1):
+        for depth in DEPTHS:
+            done = _round(ground, depth)
+            if number:
+                yield done
+
+
+def _round(ground: Ground, depth: Depth) -> Round:
+    done = Round(
+        depth=depth,
+        bare=_just_read(ground, BARE, depth),
+        ours=_reconciled(ground, depth),
+        plain=_just_read(ground, PLAIN, depth),
+    )
+    for contender, run in ((BARE, done.bare), (OURS, done.ours.whole), (PLAIN, done.plain)):
+        ground.say(
+            f"{depth:8} {contender.title:40} {run.seconds:6.2f} s {ground.items / run.seconds:9,.0f} items/s "
+            f"{run.cpu_s / ground.items * 100_000:6.2f} CPU s per 100,000"
+        )
+    return done
+
+
+def _just_read(ground: Ground, contender: Contender, depth: Depth) -> Run:
+    return ground.run(contender, ground.reading(ground.plan(depth)), 2 * ground.items)
+
+
+def _reconciled(ground: Ground, depth: Depth) -> Reconciled:
+    plan = ground.plan(depth)
+    joins = range(len(plan.joins))
+    read = ground.run(OURS, ground.reading(plan), 2 * ground.items)
+    at_once = min(_AT_ONCE, len(joins))
+    join = ground.run(
+        OURS, [ground.task(plan, "join", joins[number::at_once]) for number in range(at_once)], ground.items
+    )
+    settle = ground.run(OURS, [ground.task(plan, "settle")], ground.items)
+    return Reconciled(read=read, join=join, settle=settle)
