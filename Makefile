@@ -26,8 +26,9 @@ help: ## this list
 demo: environment servers ## 100,000 items into OpenSearch through Airflow, watched; Ctrl-C ends it
 	@$(RUN)/python -m tools.local.demo
 
+# Two at a time, a file each: most of them wait for servers. The longest begin first.
 test: environment servers ## the whole test suite, on real servers
-	@$(RUN)/python -m pytest tests/unit tests/dags tests/integration tests/system
+	@$(RUN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder tests/system tests/integration tests/unit tests/dags
 
 soak: environment servers ## what must run longer; results in build/soak.json
 	@$(RUN)/python -m pytest tests/soak
