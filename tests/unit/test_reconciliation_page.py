@@ -164,8 +164,8 @@ VERDICTS = {
     "still": (counted(0, 60), "Different", "60 more documents than items, though nothing was written meanwhile."),
     "moved": (
         report(made=comparison(stale=1), moved_to="members-v4"),
-        "In motion",
-        "Alias members-live was moved while the run read members-v3: no verdict.",
+        "No verdict",
+        "Alias members-live was moved while members-v3 was compared.",
     ),
     "approximate": (
         report("approximate", counts=SideCounts(table_count=5, index_count=60, table_age_s=21_600)),
@@ -206,7 +206,9 @@ def test_the_verdict_is_the_first_thing_in_one_sentence(name: str) -> None:
     ids=["keys", "equal counts", "counts", "in motion", "approximate", "moved", "unsettled"],
 )
 def test_it_says_what_it_does_not_know(one: ReconcileReport, caveat: str) -> None:
-    assert page_of(one).first("p", "caveat").text == caveat
+    card = page_of(one).first("header", "verdict")
+    assert card.first("p", "caveat").text == caveat
+    assert ("members-live led to members-v3" in card.text) == (one.moved_to is not None)
 
 
 def commands(page: Element) -> list[tuple[str, dict[str, str]]]:

@@ -62,7 +62,8 @@ def _facts(report: ReconcileReport, nights: Sequence[Night]) -> Iterator[Html]:
     subject = report.subject
     yield element("span", "target ", element("b", subject.target))
     yield element("span", "table ", element("b", subject.table))
-    yield element("span", "alias ", element("b", subject.alias), " leads to ", element("b", subject.index))
+    leads = "leads to" if report.moved_to is None else "led to"
+    yield element("span", "alias ", element("b", subject.alias), f" {leads} ", element("b", subject.index))
     yield element("span", element("b", moment(report.began_us)), f", took {duration(report.seconds)}")
     if report.verdict == "different":
         equal = last_equal(report, nights)

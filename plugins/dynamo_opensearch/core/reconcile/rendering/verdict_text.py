@@ -39,6 +39,8 @@ class Step:
 
 def label(report: ReconcileReport) -> str:
     """The verdict in a few words."""
+    if report.verdict == "in motion" and report.moved_to is not None:
+        return "No verdict"
     if report.verdict == "equal" and report.differences:
         return "Equal within the tolerance"
     if report.verdict == "equal" and report.mended:
@@ -49,7 +51,7 @@ def label(report: ReconcileReport) -> str:
 def headline(report: ReconcileReport) -> str:
     """What the run says, in one sentence."""
     if report.verdict == "in motion" and report.moved_to is not None:
-        return f"Alias {report.subject.alias} was moved while the run read {report.subject.index}: no verdict."
+        return f"Alias {report.subject.alias} was moved while {report.subject.index} was compared."
     return _of_keys(report) if report.counts is None else _of_counts(report, report.counts)
 
 
