@@ -86,7 +86,7 @@ class SearchedCluster(AliasCluster):
     """Indices that are searched as the last refresh left them, by points in time of one shard; _mget is real-time.
 
     ``page_documents``: in an answer, whatever is asked for. ``gaps``: how many documents of a shard no search hands
-    over. ``before_mget`` is called before each.
+    over. ``before_page`` and ``before_mget`` are called before each.
     """
 
     def __init__(self, shards: int = 2) -> None:
@@ -95,6 +95,7 @@ class SearchedCluster(AliasCluster):
         self.visible: dict[str, dict[str, Document]] = {}
         self.pits: dict[str, list[tuple[str, Document]]] = {}
         self.requested: list[tuple[str, str]] = []
+        self.before_page: Callable[[], object] = lambda: None
         self.before_mget: Callable[[], object] = lambda: None
         self._pit_serial = 0
 
@@ -142,6 +143,7 @@ class SearchedCluster(AliasCluster):
                 self.pits = {pit: found for pit, found in self.pits.items() if pit not in body["pit_id"]}
                 return {}
             case ("POST", "_search"):
+                self.before_page()
                 return self._page(body)
             case ("POST", index, "_search"):
                 return {"hits": {"hits": [{"_version": version} for version, _ in self.indices[index].values()]}}

@@ -233,6 +233,22 @@ def test_a_look_that_an_index_missed_does_not_count(target: Twice) -> None:
     assert len(target.looks) >= 3, "the first look was made again"
 
 
+def test_a_second_look_that_an_index_missed_is_made_again_at_once(target: Twice) -> None:
+    target.cluster.create(COMING, NEXT)
+    target.keep("a")
+    target.hold(LIVE, "a", NOW_US)
+
+    def move(alias: str, ids: list[str]) -> None:
+        if len(target.looks) == 2 and target.cluster.aliases[LIVE] == {ALIAS}:
+            target.cluster.aliases.update({LIVE: {PREVIOUS}, COMING: {ALIAS}})
+
+    target.cluster.before_bulk = move
+    target.offer("a")
+    assert target.cluster.documents(LIVE) == target.cluster.documents(COMING) == target.expected()
+    reads = [round(at_s, 2) for at_s in target.looks]
+    assert reads == [0.0, 12.0, 12.0, 12.25], "the strayed document was read by the other index's rules, then all of it"
+
+
 def test_without_a_living_index_nothing_is_read(target: Twice) -> None:
     target.cluster.delete(LIVE)
     with pytest.raises(NoLivingIndexError):

@@ -127,6 +127,69 @@ def test_what_two_dictionaries_differ_in_is_found_listed_and_mended(
     ), "nothing else was written to"
 
 
+class Traffic:
+    """Writers and an indexer that is ``lag`` steps behind; a step is made before each page and each look.
+
+    ``plan``: for each step the items that are put (a value) or removed (None) then. A wait is longer than the lag.
+    """
+
+    def __init__(self, rig: MemoryRig, plan: list[dict[str, str | None]], lag: int) -> None:
+        self.rig, self.plan, self.lag, self.now = rig, plan, lag, 0
+        rig.items.on_scan = lambda segment: self.step()
+        rig.cluster.before_page = rig.cluster.before_mget = self.step
+        rig.clock.sleep = self.wait  # type: ignore[method-assign]
+
+    def step(self) -> None:
+        for name, value in self._at(self.now).items():
+            if value is None:
+                self.rig.items.items.pop(name, None)
+            else:
+                self.rig.items.put(name, value=value)
+        for name, value in self._at(self.now - self.lag).items():
+            if value is None:
+                self.rig.drop(name)
+            else:
+                self.rig.hold(name, value, version=1_000 + self.now)
+        self.now += 1
+
+    def wait(self, seconds: float) -> None:
+        for _ in range(self.lag + 1):
+            self.step()
+
+    def _at(self, step: int) -> dict[str, str | None]:
+        return self.plan[step] if 0 <= step < len(self.plan) else {}
+
+
+HOT = [f"h{number}" for number in range(8)]
+WRITES = st.lists(
+    st.dictionaries(st.sampled_from(HOT), st.one_of(st.none(), st.sampled_from("abc")), max_size=3), max_size=60
+)
+LOST = st.dictionaries(st.sampled_from([f"q{number}" for number in range(6)]), st.sampled_from(["missing", "orphaned"]))
+
+
+@settings(max_examples=40)
+@given(WRITES, st.integers(0, 8), LOST, st.sets(st.sampled_from(["s0", "s1"])), st.sets(st.sampled_from(HOT)))
+def test_writers_and_an_indexer_behind_are_no_difference_and_hide_none(
+    tmp_path_factory: pytest.TempPathFactory,
+    writes: list[dict[str, str | None]],
+    lag: int,
+    lost: dict[str, str],
+    stale: set[str],
+    before: set[str],
+) -> None:
+    rig = MemoryRig()
+    rig.fill(sorted({f"k{number}" for number in range(20)} | before | stale))
+    for name in stale:
+        rig.hold(name, "another")
+    for name, kind in lost.items():
+        rig.items.put(name) if kind == "missing" else rig.hold(name)
+    Traffic(rig, writes, lag)
+    one = reconciling(rig, tmp_path_factory.mktemp("traffic"), partitions=2)
+    report = one.compare()
+    assert listed(one) == lost | dict.fromkeys(stale, "stale")
+    assert report.differences == len(lost) + len(stale)
+
+
 def test_the_same_is_found_however_it_is_divided(rig: MemoryRig, tmp_path: Path) -> None:
     spoil(rig)
     for partitions, segments, tasks in ((1, 1, 1), (2, 5, 1), (7, 5, 4), (64, 2, 2)):
