@@ -211,6 +211,7 @@ def test_a_legacy_template_that_matches_is_refused_by_name(rig: Rig) -> None:
         (int(time.time() * 1e3), False),
         (int((time.time() + 3600) * 1e6), False),
     ],
+    ids=["a counter", "now in microseconds", "now in milliseconds", "in an hour"],
 )
 def test_versions_of_another_unit_or_of_the_future_are_found(rig: Rig, version: int, is_fit: bool) -> None:
     rig.create_index()
