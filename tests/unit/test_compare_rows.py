@@ -92,8 +92,9 @@ def test_a_row_of_the_table_and_its_document_are_in_files_of_one_number(tmp_path
     assert any(row.key is not None for row in table), "some ids are shortened"
     index = [Row(row.id, row.routing, row.digest) for row in reversed(table)]
     sides = [divided(tmp_path, side, rows, partitions) for side, rows in (("table", table), ("index", index))]
-    for one, other in zip(*sides, strict=True):
+    for number, (one, other) in enumerate(zip(*sides, strict=True)):
         assert sorted(ids(one)) == sorted(ids(other))
+        assert {partition_of(name, partitions) for name in ids(one)} <= {number}, "the id alone decides"
     assert sum(len(ids(file)) for file in sides[0]) == 200
 
 

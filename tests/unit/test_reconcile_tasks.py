@@ -87,7 +87,7 @@ NAMES = [f"n{number}" for number in range(24)]
 SIDES = st.dictionaries(st.sampled_from(NAMES), st.sampled_from(["1", "2"]))
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(SIDES, SIDES, st.integers(1, 5), st.integers(1, 3), st.integers(1, 4), st.sampled_from(["keys", "content"]))
 def test_what_two_dictionaries_differ_in_is_found_listed_and_mended(
     tmp_path_factory: pytest.TempPathFactory,
@@ -167,7 +167,7 @@ WRITES = st.lists(
 LOST = st.dictionaries(st.sampled_from([f"q{number}" for number in range(6)]), st.sampled_from(["missing", "orphaned"]))
 
 
-@settings(max_examples=40)
+@settings(max_examples=30)
 @given(WRITES, st.integers(0, 8), LOST, st.sets(st.sampled_from(["s0", "s1"])), st.sets(st.sampled_from(HOT)))
 def test_writers_and_an_indexer_behind_are_no_difference_and_hide_none(
     tmp_path_factory: pytest.TempPathFactory,
@@ -303,6 +303,19 @@ def test_read_units_are_those_of_the_scan_and_of_the_looks(one: Reconciling, rig
     assert reads["index"].read_units == 0
     report = one.settle(plan, reads, one.join_all(plan)).comparison
     assert report.read_units == reads["table"].read_units + 3 * 6  # three looks at six keys
+
+
+@pytest.mark.parametrize(("pace", "least_s"), [(None, 0.0), (1.0, 2.0)])
+def test_each_part_of_the_table_keeps_to_its_share_of_the_read_units(
+    rig: MemoryRig, tmp_path: Path, pace: float | None, least_s: float
+) -> None:
+    budgets = {"segments": 2, "concurrent_tasks": 1, "read_units_per_s": pace}
+    one = reconciling(rig, tmp_path, budgets=budgets)
+    plan = one.plan("keys")
+    read = one.read_all(plan)["table"]
+    assert read.read_units == 5
+    assert sum(rig.clock.slept) >= least_s
+    assert bool(rig.clock.slept) is (pace is not None)
 
 
 def test_a_shard_that_gives_less_than_it_counted_is_no_reading(one: Reconciling, rig: MemoryRig) -> None:

@@ -1,5 +1,6 @@
 """A reconciliation wired to a target: budgets, waits, lag and what else is asked."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -7,10 +8,13 @@ import pytest
 from dynamo_opensearch.core.dead_letters.messages import Depth
 from dynamo_opensearch.core.dynamodb.stream_changes import StreamChanges
 from dynamo_opensearch.core.errors import AccessDeniedError
+from dynamo_opensearch.core.reconcile.plan import Part
+from dynamo_opensearch.core.reconcile.reading import read_part
 from dynamo_opensearch.core.targets.environment import DeadLetterSettings, Environment, IndexerSettings
 from dynamo_opensearch.core.targets.model import Budgets
 from dynamo_opensearch.wiring import reconciling
 from tests.support.fakes import NOW_US
+from tests.support.reconcile_rig import FolderFiles
 from tests.support.reconciled import MemoryRig
 from tests.support.reconciled_target import RigConnections, connect_rig
 from tests.support.reconciliations import plan, subject
@@ -99,6 +103,17 @@ def test_the_count_reads_as_consistently_as_the_target_wants(
 ) -> None:
     connections = connect(monkeypatch, rig, budgets=Budgets(consistent_scan=is_consistent))
     reconciling.count_ports(connections, plan()).count_table()
+    assert {asked["ConsistentRead"] for asked in rig.items.scans} == {is_consistent}
+
+
+@pytest.mark.parametrize("is_consistent", [True, False])
+def test_a_reading_task_reads_as_consistently_as_the_target_wants(
+    monkeypatch: pytest.MonkeyPatch, rig: MemoryRig, tmp_path: Path, is_consistent: bool
+) -> None:
+    connections = connect(monkeypatch, rig, budgets=Budgets(consistent_scan=is_consistent))
+    ports = reconciling.read_ports(connections, plan(), FolderFiles(tmp_path))
+    read = read_part(plan(total_segments=1), Part(side="table", number=0, first=0, last=0), ports)
+    assert read.rows == 3
     assert {asked["ConsistentRead"] for asked in rig.items.scans} == {is_consistent}
 
 
