@@ -70,7 +70,7 @@ def settings(folder: Path, port: int) -> dict[str, str]:
             "SECRET_KEY": secrets.token_hex(),
         },
         "API_AUTH": {"JWT_SECRET": secrets.token_hex()},
-        "DAG_PROCESSOR": {"MIN_FILE_PROCESS_INTERVAL": 10, "REFRESH_INTERVAL": 10, "PARSING_PROCESSES": 1},
+        "DAG_PROCESSOR": {"MIN_FILE_PROCESS_INTERVAL": 30, "REFRESH_INTERVAL": 10, "PARSING_PROCESSES": 1},
     }
     named = {f"AIRFLOW__{name}__{key}": str(value) for name, keys in sections.items() for key, value in keys.items()}
     return named | {
