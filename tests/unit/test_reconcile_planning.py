@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from dynamo_opensearch.core.compare.join import ROWS_IN_PARTITION
@@ -182,6 +182,7 @@ def test_both_sides_are_read_side_by_side(rig: MemoryRig) -> None:
 
 
 @settings(max_examples=50)
+@example(10**9, 2)
 @given(st.integers(0, 10**9), st.integers(1, 100))
 def test_every_partition_is_joined_once_by_few_at_a_time(rows: int, tasks: int) -> None:
     rig = MemoryRig()

@@ -185,6 +185,19 @@ def test_what_is_written_while_it_is_mended_is_in_motion(one: Reconciling, rig: 
     assert listed(one) == []
 
 
+def test_what_was_in_motion_before_the_repair_is_counted_with_what_is_in_motion_after_it(
+    one: Reconciling, rig: MemoryRig
+) -> None:
+    spoil(rig)
+    plan = one.plan("content", "apply")
+    reads, found = one.read_all(plan), one.join_all(plan)
+    rig.fill(["k01", "k02"])  # the indexer has caught up
+    before = one.settle(plan, reads, found).comparison
+    assert (before.in_motion, before.differences) == (2, 4)
+    after = one.repair(plan, before)
+    assert (after.in_motion, after.mended, after.differences) == (2, 4, 0)
+
+
 def test_what_came_right_before_the_repair_counts_as_mended(one: Reconciling, rig: MemoryRig) -> None:
     spoil(rig)
     plan, before = compared(one)
