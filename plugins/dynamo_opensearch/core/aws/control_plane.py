@@ -40,7 +40,7 @@ class RequestRefusedError(PermanentError):
 class ControlPlane(Protocol):
     """Calls of AWS services other than those of data."""
 
-    def ask(self, service: str, call: str, resource: str, **arguments: Any) -> dict[str, Any]:
+    def ask(self, service: str, call: str, resource: str, /, **arguments: Any) -> dict[str, Any]:
         """One call: ``service`` and ``call`` as boto3 names them; ``resource`` is named in errors.
 
         Raises:
@@ -58,7 +58,7 @@ class BotoControlPlane:
     def __init__(self, client_for: Callable[[str], Any], clock: Clock, retry: RetryPolicy) -> None:
         self._client_for, self._clock, self._retry = client_for, clock, retry
 
-    def ask(self, service: str, call: str, resource: str, **arguments: Any) -> dict[str, Any]:
+    def ask(self, service: str, call: str, resource: str, /, **arguments: Any) -> dict[str, Any]:
         """As ``ControlPlane.ask``."""
         client = self._client_for(service)
         action = client.meta.method_to_api_mapping[call]
