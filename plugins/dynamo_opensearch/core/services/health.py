@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 _TIMEOUT_S = 5.0
 
 HealthProbe = Callable[[], str | None]
-"""None when the service is well; what was answered instead, without the address, which may hold a password."""
+"""None when the service is well; what was answered instead, without the address, which may hold a token."""
 
 
 def health_probe(url: str) -> HealthProbe:
