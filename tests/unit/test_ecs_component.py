@@ -8,6 +8,7 @@ import pytest
 
 from dynamo_opensearch.core.aws.control_plane import ResourceMissingError
 from dynamo_opensearch.core.errors import AccessDeniedError
+from dynamo_opensearch.core.services.changing import make_change
 from dynamo_opensearch.core.services.component import Earlier, Run
 from dynamo_opensearch.core.services.errors import ServiceRollbackRefusedError
 from dynamo_opensearch.core.services.in_service import InService
@@ -110,6 +111,21 @@ def test_an_inactive_one_is_passed_over_with_what_terraform_does(ecs: ScriptedEc
     (passed_over,) = plan.passed_over
     assert passed_over.startswith("api:2 is INACTIVE")
     assert "skip_destroy = true" in passed_over
+
+
+def test_an_undo_of_what_ecs_could_not_even_roll_back_is_passed_over(ecs: ScriptedEcs) -> None:
+    ecs.deploy("api:0")
+    ecs.deploy("api:1")
+    ecs.deploy("api:2", "hangs")
+    ecs.made[-1]["status"] = "ROLLBACK_FAILED"
+    ecs.deploy("api:2", "hangs")
+    changes = RecordedChanges(MemoryStore(), ecs.aws.clock)
+    plan = plan_service_rollback("members", ecs.component, changes, RUN)
+    make_change(plan.change("prod", RUN.dag_id, "r0"), plan.after, ecs.component, changes)
+    assert ecs.primary == "api:1"
+    again = plan_service_rollback("members", ecs.component, changes, RUN)
+    assert again.shall.version == arn("api:0")
+    assert again.passed_over[0].startswith("api:2 was rolled back by ECS")
 
 
 def test_one_of_another_family_is_passed_over(ecs: ScriptedEcs) -> None:
@@ -314,10 +330,14 @@ def test_it_is_under_way_until_it_is_completed_alone_and_all_its_tasks_run(ecs: 
 
     new, old = ecs.listed
     new |= {"runningCount": 2, "pendingCount": 0}
+    old |= {"runningCount": 0, "desiredCount": 0}
+    ecs.made[-1]["status"] = "SUCCESSFUL"
     assert ecs.component.snapshot().progress(done).state == "under way", "not completed"
     new["rolloutState"] = "COMPLETED"
-    assert ecs.component.snapshot().progress(done).state == "under way", "the old tasks run still"
-    old |= {"runningCount": 0, "desiredCount": 0}
+    old["pendingCount"] = 1
+    assert ecs.component.snapshot().progress(done).state == "under way", "the old one has a task left"
+    old["pendingCount"] = 0
+    ecs.made[-1]["status"] = "IN_PROGRESS"
     assert ecs.component.snapshot().progress(done).state == "under way", "the service deployment bakes"
     ecs.made[-1]["status"] = "SUCCESSFUL"
     seen = ecs.component.snapshot().progress(done)
@@ -387,9 +407,10 @@ def test_a_rollback_of_long_ago_is_not_taken_for_that_of_now(ecs: ScriptedEcs) -
 
 
 def test_an_attempt_is_a_newer_deployment_of_what_was_wanted_be_it_listed_or_remembered(ecs: ScriptedEcs) -> None:
-    ecs.deploy("api:1")
+    first = ecs.deploy("api:1")
     was = ecs.component.snapshot().in_service
     ecs.deploy("api:2")
+    ecs.listed.append(first | {"status": "ACTIVE"})
     now, shall = ecs.component.snapshot().in_service, InService(version=arn("api:1"))
     assert ecs.component.snapshot().attempt(now, shall) is None, "api:1 was deployed before, not since"
     made = ecs.deploy("api:1", "rolled back")

@@ -82,6 +82,13 @@ def test_it_goes_back_and_forth_by_what_it_recorded(desk: Desk) -> None:
     assert desk.recorded == [("3", "2", "stable"), ("2", "3", "stable"), ("3", "2", "stable")]
 
 
+def test_an_undo_asks_for_what_was_there_not_for_the_deployment_that_brought_it(desk: Desk) -> None:
+    desk.go_through()
+    plan = desk.plan(desk.run())
+    assert plan.is_undo
+    assert plan.shall == InService(version="3")
+
+
 def test_a_plan_changes_nothing_and_records_nothing(desk: Desk) -> None:
     plan = desk.plan(desk.run())
     assert (plan.was.version, plan.shall.version, plan.is_undo) == ("3", "2", False)
@@ -298,7 +305,7 @@ def test_a_record_of_another_service_by_an_older_target_file_is_not_used(desk: D
     desk.go_through()
     desk.component.resource = "ECS service main/api-v2"
     desk.component.in_service = InService(version="2")
-    desk.component.past = ("1",)
+    desk.component.past, desk.component.knows_its_past = ("1",), False
     assert desk.plan(desk.run()).shall.version == "1"
     assert desk.go_through() == "1"
 

@@ -36,7 +36,7 @@ class ServiceSettledSensor(BaseSensorOperator):
         component: str,
         shall: Any,
         wait_min: float = 60.0,
-        poll_s: float = 10.0,
+        poll_s: float = 5.0,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)

@@ -13,7 +13,7 @@ class ServiceSettledTrigger(PollingTrigger):
     """Fire with the outcome once there is one; at the latest after ``give_up_us`` (microseconds since 1970)."""
 
     def __init__(
-        self, target: str, component: str, shall: Mapping[str, Any], give_up_us: int, poll_s: float = 10.0
+        self, target: str, component: str, shall: Mapping[str, Any], give_up_us: int, poll_s: float = 5.0
     ) -> None:
         super().__init__(poll_s)
         self.target, self.component, self.shall, self.give_up_us = target, component, dict(shall), give_up_us
