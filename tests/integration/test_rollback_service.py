@@ -129,6 +129,8 @@ def test_an_alias_goes_back_and_forward_with_its_weights_cleared_and_put_back(se
     assert services.invoked == ("10", {})
     go_through(services, "lambda_indexer")
     assert services.invoked == ("12", {"10": 0.25})
+    services.move(11)
+    assert services.invoked == ("11", {"10": 0.25}), "weights stay when only the version is changed"
 
 
 def test_an_alias_without_a_record_goes_to_the_next_lower_number_that_is_there(services: ServiceRig) -> None:
