@@ -59,7 +59,7 @@ def _parameters(dag: "DAG") -> str:
 
 
 def _row(name: str, param: "Param") -> str:
-    default = "empty" if param.value is None else f"`{str(param.value).lower()}`"
+    default = "empty" if param.value is None else f"`{str(param.value).lower()}`" if param.has_value else "needed"
     return f"| `{name}` | {default} | {_bounds(param.schema)} | {param.description} |"
 
 

@@ -19,7 +19,7 @@ from airflow.sdk import DAG, TriggerRule
 from airflow.sdk.exceptions import ParamValidationError
 
 ROOT = Path(__file__).resolve().parents[2]
-KINDS = ("backfill", "dlq_replay", "reconcile", "reindex", "rollback_index")
+KINDS = ("backfill", "dlq_replay", "reconcile", "reindex", "rollback_index", "rollback_service")
 BY_ITSELF = {"members_reconcile"}
 OF_ALL_TARGETS = {"sync_follow", "sync_index_cleanup"}
 WAITS_FOR_A_PERSON = {"approve"}
@@ -60,6 +60,7 @@ def test_the_dags_are_those_that_others_rely_on_and_the_hidden_sample_has_none(b
         "members_reconcile",
         "members_reindex",
         "members_rollback_index",
+        "members_rollback_service",
         "sync_follow",
         "sync_index_cleanup",
     }

@@ -120,6 +120,7 @@ def test_every_dag_is_imported_from_the_bundle_alone(managed: ManagedAirflow) ->
         "members_reconcile",
         "members_reindex",
         "members_rollback_index",
+        "members_rollback_service",
         "sync_follow",
         "sync_index_cleanup",
     ]

@@ -9,7 +9,7 @@ from botocore.config import Config
 from tools.local import ministack
 from tools.local.processes import Launch, Server
 
-SERVICES = ("dynamodb", "dynamodbstreams", "sqs", "s3", "sts", "cloudwatch")
+SERVICES = ("dynamodb", "dynamodbstreams", "sqs", "s3", "sts", "cloudwatch", "ecs", "lambda")
 # MiniStack takes any; the package takes literal keys for loopback endpoints only.
 ACCESS_KEY = "local"
 SECRET_KEY = "local"

@@ -119,7 +119,7 @@ class TargetConnections:
         return read_mapping_file(include_folder() / "mappings" / (file or self.target.mapping))
 
     def state(self, kind: str) -> IndexStateStore:
-        """A state document of the alias: ``asked``, ``follow``, ``holder``, ``kept``, ``starts`` or ``swap``."""
+        """A state document of the alias, such as ``follow``, ``holder``, ``kept``, ``services`` or ``swap``."""
         return IndexStateStore(self.patient, state_index(), f"{kind}|{self.target.alias}")
 
     def builder_for(self, index: str) -> DocumentBuilder:

@@ -1,0 +1,1 @@
+"""ECS services and Lambda aliases around an index: what they serve, and going back to what they served before."""
