@@ -96,6 +96,14 @@ class DynamoDbTableHook(AwsBaseHook):
         """
         return self._checked_client("lambda")
 
+    def client(self, service: str) -> Any:
+        """A client of any service, by boto3's name of it, for calls of the control plane.
+
+        Raises:
+            LiteralCredentialsError: as ``table_client``.
+        """
+        return self._checked_client(service)
+
     def _checked_client(self, service: str) -> Any:
         quiet_client_logs()
         client = self._client_of(service)
