@@ -18,6 +18,8 @@ from dynamo_opensearch.core.clock import SystemClock
 from dynamo_opensearch.core.opensearch.cluster import OpenSearchCluster, make_client
 from dynamo_opensearch.core.opensearch.mapping_file import MappingFile
 from dynamo_opensearch.core.opensearch.patient import PatientCluster
+from dynamo_opensearch.core.preflight.checklist import CHECKS, run_check
+from dynamo_opensearch.core.preflight.findings import CheckResult
 from dynamo_opensearch.core.preflight.side import Side
 from dynamo_opensearch.core.targets.model import Target
 from tests.support.aws_answers import answered, changed
@@ -65,15 +67,20 @@ Kind = str
 """``vpce``, ``aos`` or ``domain``: which way leads to OpenSearch."""
 
 
+Keys = tuple[str, str]
+NO_MATTER_WHOSE: Keys = ("local", "local")
+
+
 @cache
-def aws_client(url: str, service: str, whose: str) -> Any:
+def aws_client(url: str, service: str, whose: str, keys: Keys) -> Any:
     """A client of MiniStack; ``whose``: each has clients, and so changed answers, of its own."""
+    access_key, secret_key = keys
     return boto3.client(
         service,
         endpoint_url=url,
         region_name=REGION,
-        aws_access_key_id="local",
-        aws_secret_access_key="local",
+        aws_access_key_id=access_key,
+        aws_secret_access_key=secret_key,
         config=Config(retries={"total_max_attempts": 1}, proxies={}),
     )
 
@@ -84,8 +91,17 @@ class ReadyEnvironment:
     ``target_changes`` and ``settings`` (a dict that may be changed) become the target file.
     """
 
-    def __init__(self, aws_url: str, search_url: str, name: str = "production", kind: Kind = "vpce") -> None:
+    def __init__(
+        self,
+        aws_url: str,
+        search_url: str,
+        name: str = "production",
+        kind: Kind = "vpce",
+        makers_keys: Keys = NO_MATTER_WHOSE,
+        askers_keys: Keys = NO_MATTER_WHOSE,
+    ) -> None:
         self.aws_url, self.search_url, self.name, self.kind = aws_url, search_url, name, kind
+        self._makers_keys, self._askers_keys = makers_keys, askers_keys
         self.base = f"pf{uuid.uuid4().hex[:8]}"
         self.table, self.alias, self.index = f"{self.base}-table", f"{self.base}-live", f"{self.base}-v1"
         self.queue, self.function = f"{self.base}-dlq", f"{self.base}-indexer"
@@ -98,10 +114,10 @@ class ReadyEnvironment:
     # Clients
 
     def make(self, service: str) -> Any:
-        return aws_client(self.aws_url, service, "maker")
+        return aws_client(self.aws_url, service, "maker", self._makers_keys)
 
     def asked(self, service: str) -> Any:
-        return aws_client(self.aws_url, service, self.name)
+        return aws_client(self.aws_url, service, self.name, self._askers_keys)
 
     def call(self, path: str, method: str = "GET", body: object = None) -> Any:
         """Plain HTTP to OpenSearch itself."""
@@ -458,6 +474,18 @@ class ReadyEnvironment:
             )
         finally:
             search.close()
+
+    def results(self) -> dict[str, CheckResult]:
+        """What every check says."""
+        with self.side() as side:
+            return {name: run_check(name, side) for name in CHECKS}
+
+    def not_passed(self) -> dict[str, str]:
+        """What those say that do not pass."""
+        return {name: str(one) for name, one in self.results().items() if one.state != "passed"}
+
+
+MakeReady = Callable[..., ReadyEnvironment]
 
 
 def statement(actions: list[str], resource: str, **more: Any) -> dict[str, Any]:

@@ -66,8 +66,9 @@ def look_at_cognito(side: Side) -> Look:
     except ResourceMissingError:
         return Look(seen="no such pool", findings=(_missing_pool(side, settings),))
     try:
+        # The right to it is one to the pool, which is named where it is refused.
         answer = side.aws.ask(
-            "cognito-idp", "describe_user_pool_client", client_id, UserPoolId=pool_id, ClientId=client_id
+            "cognito-idp", "describe_user_pool_client", pool_id, UserPoolId=pool_id, ClientId=client_id
         )
     except ResourceMissingError:
         return Look(seen=f"pool {pool_id} without that client", findings=(_missing_client(side, settings),))

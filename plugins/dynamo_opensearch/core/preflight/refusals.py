@@ -4,13 +4,13 @@ from dynamo_opensearch.core.errors import AccessDeniedError, SyncError
 from dynamo_opensearch.core.opensearch.errors import SERVICE as OPENSEARCH
 from dynamo_opensearch.core.preflight.findings import Finding
 from dynamo_opensearch.core.preflight.lines import compact
-from dynamo_opensearch.core.preflight.role_actions import allow, policy
+from dynamo_opensearch.core.preflight.role_actions import allow, policy, policy_name
 from dynamo_opensearch.core.preflight.scopes import Place
 from dynamo_opensearch.core.preflight.side import Side
 
 _UNKNOWN = "<role of the caller>"
 _ARN_OF = {
-    "cognito-idp:DescribeUserPool": ("cognito-idp", "userpool/{}"),
+    "cognito-idp:": ("cognito-idp", "userpool/{}"),
     "dynamodb:": ("dynamodb", "table/{}"),
     "es:DescribeDomain": ("es", "domain/{}"),
     "kms:": ("kms", "key/{}"),
@@ -37,7 +37,7 @@ def refused_finding(side: Side, error: AccessDeniedError) -> Finding:
             "iam",
             f"put-{kind}-policy",
             **{f"{kind}_name": name},
-            policy_name=f"{side.target.name}-preflight-{action.replace(':', '-')}",
+            policy_name=policy_name(f"{side.target.name}-preflight", action, arn),
             policy_document=compact(policy([allow(action, arn)])),
         ),
     )

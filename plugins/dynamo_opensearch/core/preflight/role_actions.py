@@ -1,5 +1,6 @@
 """Whether a role may do what the target needs of it, and not to everybody's resources."""
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from dynamo_opensearch.core.preflight.side import Side
 from dynamo_opensearch.core.targets.environment import RoleSettings
 
 POLICY_VERSION = "2012-10-17"
+_LONGEST_NAME = 128
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,14 +167,19 @@ def _responsible(role: RoleOfTarget, rights: RoleRights, action: str, resource: 
 
 def _allow_line(role: RoleOfTarget, need: _Need) -> str:
     """A policy of its own for the action, so that nothing else is replaced."""
-    name = f"{role.side.target.name}-{need.action.replace(':', '-')}"
     return role.side.aws_line(
         "iam",
         "put-role-policy",
         role_name=role.role_name,
-        policy_name=name,
+        policy_name=policy_name(role.side.target.name, need.action, need.scope.pattern),
         policy_document=compact(policy([allow(need.action, need.scope.pattern)])),
     )
+
+
+def policy_name(prefix: str, action: str, arn: str) -> str:
+    """A name of its own for each action and resource: a policy that is put replaces the one of its name."""
+    words = [prefix, action, *([] if arn == "*" else [arn.split(":", 5)[-1]])]
+    return re.sub(r"[^A-Za-z0-9_]+", "-", " ".join(words)).strip("-")[:_LONGEST_NAME]
 
 
 def allow(action: str, resource: str) -> dict[str, Any]:
