@@ -471,6 +471,7 @@ class ReadyEnvironment:
                 retry=retry,
                 region=REGION,
                 endpoint=self.opensearch_url,
+                aws_url_of=lambda _service: self.aws_url,
             )
         finally:
             search.close()

@@ -16,7 +16,7 @@ from botocore.validate import validate_parameters
 
 from tools.local import http
 
-_GLOBAL = {"region", "query", "output"}
+_GLOBAL = {"region", "query", "output", "endpoint-url"}
 _CUSTOM = {("logs", "tail")}
 """Commands of the AWS CLI that are no operation of a service."""
 _PROSE = re.compile(r"; (?=(?:[^'\"]|'[^']*'|\"[^\"]*\")*$)")

@@ -27,13 +27,14 @@ def test_a_line_of_the_aws_cli_is_quoted_where_it_must_be() -> None:
     line = aws_line(
         "dynamodb",
         "update-table",
-        "eu-central-1",
         table_name="it's",
         stream_specification={"StreamEnabled": True},
         alarm_names=["a", "b c"],
         enabled=True,
         bisect=False,
         maximum=5,
+        region="eu-central-1",
+        endpoint_url=None,
     )
     assert shlex.split(line) == [
         "aws",

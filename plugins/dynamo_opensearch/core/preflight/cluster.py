@@ -1,12 +1,13 @@
 """The cluster: well, new enough, with room for a second index, and not making one by accident."""
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from dynamo_opensearch.core.opensearch.errors import OpenSearchRequestError
 from dynamo_opensearch.core.opensearch.server_version import OLDEST_VERSION, ServerUnfitError, check_server
 from dynamo_opensearch.core.preflight.auto_create import creates_by_accident, without
-from dynamo_opensearch.core.preflight.disk_space import data_disks, usable_bytes
+from dynamo_opensearch.core.preflight.disk_space import NodeDisk, data_disks, usable_bytes
 from dynamo_opensearch.core.preflight.findings import Finding
 from dynamo_opensearch.core.preflight.look import Look
 from dynamo_opensearch.core.preflight.side import Side
@@ -110,13 +111,14 @@ def _disk_findings(side: Side, settings: dict[str, Any]) -> Iterator[Finding]:
     is_watched = str(_setting(settings, *disk, "threshold_enabled") or "true").lower() == "true"
     mark = str(_setting(settings, *disk, "watermark", "low") or "85%") if is_watched else None
     stats = side.cluster.request("GET", "/_nodes/stats/fs", params={"filter_path": "nodes.*.roles,nodes.*.fs.total"})
-    usable = usable_bytes(data_disks(stats), mark)
+    disks = data_disks(stats)
+    usable = usable_bytes(disks, mark)
     if usable < needed:
         yield Finding(
             what="free disk",
             found=f"{_in_gb(usable)} below the low watermark of {mark or 'none'}",
             expected=f"{_in_gb(needed)} for a second copy of {side.target.alias}",
-            remedy=_grow_line(side),
+            remedy=_grow_line(side, disks, needed - usable),
         )
 
 
@@ -137,15 +139,14 @@ def _in_gb(size: int) -> str:
     return f"{size / 2**30:.2f} GiB"
 
 
-def _grow_line(side: Side) -> str:
-    if side.environment.opensearch.domain is None:
+def _grow_line(side: Side, disks: Sequence[NodeDisk], lacking: int) -> str:
+    if side.environment.opensearch.domain is None or not disks:
         return f"{side.curl_line('GET', '/_cat/allocation?v')}; add a data node or a larger disk"
     domain = side.environment.opensearch.domain.rpartition("/")[2]
-    line = side.aws_line("opensearch", "describe-domain", domain_name=domain, query="DomainStatus.EBSOptions")
-    return (
-        f"{line}; then aws opensearch update-domain-config --domain-name {domain} --region {side.region} "
-        "--ebs-options with a larger VolumeSize"
-    )
+    # Above the low watermark nothing counts, so more must come than is lacking.
+    size = max(disk.total_bytes for disk in disks) + 2 * lacking / len(disks)
+    options = {"EBSEnabled": True, "VolumeSize": math.ceil(size / 2**30)}
+    return side.aws_line("opensearch", "update-domain-config", domain_name=domain, ebs_options=options)
 
 
 def _auto_create_findings(side: Side, setting: str) -> Iterator[Finding]:

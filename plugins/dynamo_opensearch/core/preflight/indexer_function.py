@@ -101,7 +101,7 @@ def _update_findings(side: Side, indexer: IndexerSettings, found: dict[str, Any]
         return
     reason = found.get("LastUpdateStatusReasonCode")
     if status == "InProgress":
-        remedy = f"aws lambda wait function-updated-v2 --function-name {indexer.function} --region {side.region}"
+        remedy = side.aws_line("lambda", "wait function-updated-v2", function_name=indexer.function)
     else:
         zip_file = "fileb://build/indexer/<file>.zip"
         remedy = "make indexer-zip && " + side.aws_line(
@@ -142,7 +142,7 @@ def _age_findings(side: Side, indexer: IndexerSettings, age_s: float | None) -> 
             what="iterator age",
             found=f"{age_s:.0f} s, the highest of the last 15 minutes",
             expected=f"at most {indexer.iterator_age_s:.0f} s",
-            remedy=f"aws logs tail /aws/lambda/{indexer.function} --since 30m --region {side.region}",
+            remedy=side.aws_line("logs", f"tail /aws/lambda/{indexer.function}", since="30m"),
         )
 
 

@@ -6,16 +6,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 
-def aws_line(service: str, operation: str, region: str | None, **arguments: Any) -> str:
+def aws_line(service: str, operation: str, **arguments: Any) -> str:
     """``aws <service> <operation> --name value``; arguments are named as boto3 names the operation's, in snake case.
 
-    True and False become ``--name`` and ``--no-name``, lists of texts become several values, all else is JSON.
+    True and False become ``--name`` and ``--no-name``, lists of texts become several values, all else is JSON; None is
+    left out.
     """
-    words = ["aws", service, operation]
+    words = ["aws", service, *operation.split()]
     for name, value in arguments.items():
-        words += _option(name.replace("_", "-"), value)
-    if region is not None:
-        words += ["--region", region]
+        if value is not None:
+            words += _option(name.replace("_", "-"), value)
     return shlex.join(words)
 
 

@@ -41,7 +41,7 @@ class RoleOfTarget:
 
     @property
     def context(self) -> Mapping[str, str]:
-        """What is the same for all requests of this role, and of the services that assume it."""
+        """What is the same for all requests of this role."""
         account = self.place.account
         return {
             "aws:securetransport": "true",
@@ -49,8 +49,12 @@ class RoleOfTarget:
             "aws:principalarn": self.settings.arn,
             "aws:principalaccount": account,
             "aws:resourceaccount": account,
-            "aws:sourceaccount": account,
         }
+
+    @property
+    def trust_context(self) -> Mapping[str, str]:
+        """What is the same whenever a service assumes it for something in this account."""
+        return {"aws:sourceaccount": self.place.account}
 
     def accept_line(self, action: str) -> str:
         """What to do about a condition that cannot be judged."""

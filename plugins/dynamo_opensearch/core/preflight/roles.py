@@ -110,7 +110,7 @@ def _missing(role: RoleOfTarget) -> Finding:
 
 
 def _trust_findings(role: RoleOfTarget, found: dict[str, Any], trust: tuple[Statement, ...]) -> Iterator[Finding]:
-    request = Request(action=_ASSUME, resource="*", context=role.context)
+    request = Request(action=_ASSUME, resource="*", context=role.trust_context)
     services = list(role.settings.assumed_by)
     if is_open_to_all(trust):
         yield Finding(

@@ -27,14 +27,15 @@ def lets_through(
     """Whether TCP to or from the peer passes, by rules as EC2 describes them (``IpPermissions``, ``…Egress``).
 
     A group passes where a rule names it, or where rules for addresses cover all of the peer's networks: then it does
-    not matter which address a member has. ``entries_of``: the networks of a prefix list.
+    not matter which address a member has. Of a peer without networks nothing is known: only rules for every address
+    cover it. ``entries_of``: the networks of a prefix list.
     """
     rules = [rule for rule in permissions if _covers_port(rule, port)]
     if any(pair.get("GroupId") in peer.groups for rule in rules for pair in rule.get("UserIdGroupPairs") or ()):
         return True
-    if not peer.networks:
-        return False
     open_to = list(_networks(rules, entries_of))
+    if not peer.networks:
+        return any(one.prefixlen == 0 for one in open_to)
     return all(_is_covered(network, open_to) for network in peer.networks)
 
 

@@ -1,7 +1,7 @@
 """One environment of a target, and what it is asked through."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from dynamo_opensearch.core.aws.control_plane import ControlPlane, ResourceMissingError
@@ -22,6 +22,7 @@ class Side:
     """An environment under its ``name``, and the ports to it. ``target`` has that environment's table and alias.
 
     ``endpoint``: the URL of OpenSearch, without credentials. ``is_signed``: whether requests to it are signed (SigV4).
+    ``aws_url_of``: the address of a service by boto3's name; None where it is AWS's own.
     """
 
     name: str
@@ -35,11 +36,12 @@ class Side:
     region: str
     endpoint: str
     is_signed: bool = False
+    aws_url_of: Callable[[str], str | None] = field(default=lambda _service: None)
 
     def aws_line(self, service: str, operation: str, **arguments: Any) -> str:
-        """A line of the AWS CLI for this side's region."""
+        """A line of the AWS CLI for this side's region, and its endpoint where that is not AWS's own."""
         region = None if service in _GLOBAL_SERVICES else self.region
-        return aws_line(service, operation, region, **arguments)
+        return aws_line(service, operation, **arguments, region=region, endpoint_url=self.aws_url_of(service))
 
     def curl_line(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> str:
         """A request to this side's OpenSearch."""

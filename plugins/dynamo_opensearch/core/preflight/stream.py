@@ -55,7 +55,7 @@ def _findings(side: Side, view: str | None) -> Iterator[Finding]:
         what="view type of the stream",
         found=view,
         expected=wanted,
-        remedy=f"{switch_off} && aws dynamodb wait table-exists --table-name {side.target.table} --region "
-        f"{side.region} && {switch_on}; this makes another stream: what the old one still holds is lost to the "
+        remedy=f"{switch_off} && {side.aws_line('dynamodb', 'wait table-exists', table_name=side.target.table)} && "
+        f"{switch_on}; this makes another stream: what the old one still holds is lost to the "
         "indexer, its mapping must be made anew on the new one, and a reconciliation with repair must follow",
     )

@@ -100,7 +100,7 @@ def _key_findings(side: Side, described: dict[str, Any], fields: dict[str, Any])
             what="status",
             found=str(described.get("TableStatus")),
             expected="ACTIVE",
-            remedy=f"aws dynamodb wait table-exists --table-name {side.target.table} --region {side.region}",
+            remedy=side.aws_line("dynamodb", "wait table-exists", table_name=side.target.table),
         )
     if fields["key"] != list(side.target.key):
         yield Finding(
