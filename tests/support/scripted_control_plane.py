@@ -14,7 +14,7 @@ ROLE = "arn:aws:sts::000000000000:assumed-role/airflow-worker/session"
 
 
 class ScriptedControlPlane:
-    """``answers``: by ``service.call``; an exception is raised. What has no answer is not there."""
+    """``answers``: by ``service.call``; an exception is raised, a function called. What has no answer is not there."""
 
     def __init__(self, answers: dict[str, Any] | None = None) -> None:
         self.answers: dict[str, Any] = {
@@ -30,7 +30,7 @@ class ScriptedControlPlane:
             raise ResourceMissingError(service, call, resource)
         if isinstance(answer, Exception):
             raise answer
-        return dict(answer)
+        return dict(answer(**arguments) if callable(answer) else answer)
 
 
 def scripted_side(

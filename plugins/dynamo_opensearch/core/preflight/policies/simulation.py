@@ -85,8 +85,11 @@ class RoleRights:
         verdict = _VERDICTS[result["EvalDecision"]]
         if verdict is Verdict.DENIED or not result.get("MissingContextValues"):
             return Decision(verdict=verdict)
-        # The simulator takes a key that it was not given for absent; the documents tell what hangs on it.
-        return self._read(action, resource, context)
+        # The simulator takes a key that it was not given for absent; the documents tell what hangs on it. What they
+        # allow and the simulator does not is forbidden by the organisation.
+        read = self._read(action, resource, context)
+        is_forbidden = verdict is Verdict.NOT_ALLOWED and read.verdict is Verdict.ALLOWED
+        return Decision(verdict=verdict) if is_forbidden else read
 
 
 def _entries(context: Mapping[str, str]) -> list[dict[str, Any]]:
