@@ -153,6 +153,19 @@ def test_a_refusal_is_the_finding_of_its_check_and_nothing_is_tried_again() -> N
     assert "sqs:GetQueueUrl on members-dlq" in result.findings[0].what
 
 
+def test_what_is_refused_beside_other_findings_hides_none_of_them() -> None:
+    attributes = {"QueueArn": "arn:aws:sqs:eu-central-1:0:members-dlq", "MessageRetentionPeriod": "60"}
+    answers = {
+        "sqs.get_queue_url": {"QueueUrl": "https://q"},
+        "sqs.get_queue_attributes": {"Attributes": {**attributes, "KmsMasterKeyId": "key"}},
+        "kms.describe_key": denied("kms:DescribeKey", "key"),
+        "lambda.get_event_source_mapping": denied("lambda:GetEventSourceMapping", "uuid"),
+    }
+    settings = {**QUEUE, "indexer": {"function": "f", "event_source_mapping": "uuid"}}
+    found = [one.what for one in run_check("dead_letters", scripted_side(answers, settings)).findings]
+    assert found == ["kms:DescribeKey on key", "retention", "lambda:GetEventSourceMapping on uuid"]
+
+
 def test_opensearch_refusing_a_request_names_it_and_the_right() -> None:
     cluster = FakeCluster()
     cluster.routes["/_cluster/health"] = AccessDeniedError("OpenSearch", "GET", "/_cluster/health", "403")

@@ -100,6 +100,13 @@ def test_what_is_missing_in_the_other_environment_is_said_once() -> None:
     assert list(compare(Look(seen=""), here, "staging")) == [], "what is missing here has its own finding"
 
 
+def test_of_many_differences_the_first_are_told_and_the_others_counted() -> None:
+    here = Look(seen="", fields={f"field {number:02}": 1 for number in range(50)})
+    found = list(compare(here, Look(seen="", fields={"other": 1}), "staging"))
+    assert len(found) == 21
+    assert found[-1].found == "31 more that differ"
+
+
 fields = st.dictionaries(
     st.sampled_from("abcde"), st.one_of(st.integers(0, 2), st.lists(st.integers(0, 1))), min_size=1
 )

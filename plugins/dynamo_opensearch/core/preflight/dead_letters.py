@@ -6,6 +6,7 @@ from typing import Any
 from dynamo_opensearch.core.aws.control_plane import ResourceMissingError
 from dynamo_opensearch.core.preflight.findings import Finding, NotAskedForError
 from dynamo_opensearch.core.preflight.look import Look, in_terraform, shown
+from dynamo_opensearch.core.preflight.refusals import with_refusals
 from dynamo_opensearch.core.preflight.side import Side
 from dynamo_opensearch.core.targets.environment import DeadLetterSettings
 
@@ -33,9 +34,9 @@ def look_at_dead_letters(side: Side) -> Look:
     return Look(
         seen=f"{queue_name(settings.queue)}: {fields['encryption']}, {fields['message_retention_seconds']} s",
         findings=(
-            *_encryption_findings(side, found, url),
+            *with_refusals(side, _encryption_findings(side, found, url)),
             *_retention_findings(side, fields, url),
-            *_destination_findings(side, settings, found["QueueArn"]),
+            *with_refusals(side, _destination_findings(side, settings, found["QueueArn"])),
         ),
         fields=fields,
         align=in_terraform(f"aws_sqs_queue {queue_name(settings.queue)}"),

@@ -6,6 +6,7 @@ from typing import Any
 from dynamo_opensearch.core.aws.control_plane import ResourceMissingError
 from dynamo_opensearch.core.preflight.findings import Finding, NotAskedForError
 from dynamo_opensearch.core.preflight.look import Look, in_terraform, shown
+from dynamo_opensearch.core.preflight.refusals import with_refusals
 from dynamo_opensearch.core.preflight.side import Side
 from dynamo_opensearch.core.preflight.stream import has_stream
 from dynamo_opensearch.core.targets.environment import IndexerSettings
@@ -35,7 +36,7 @@ def look_at_event_source_mapping(side: Side) -> Look:
         seen=f"{uuid}: {found.get('State')}, batches of {fields['batch_size']}",
         findings=(
             *_state_findings(side, uuid, found),
-            *_source_findings(side, indexer, uuid, found),
+            *with_refusals(side, _source_findings(side, indexer, uuid, found)),
             *_batch_findings(side, indexer, uuid, fields),
             *_failure_findings(side, uuid, found, fields),
         ),

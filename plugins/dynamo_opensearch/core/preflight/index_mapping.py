@@ -15,7 +15,7 @@ from dynamo_opensearch.core.opensearch.mapping_file import MappingRefusedError
 from dynamo_opensearch.core.opensearch.scratch_index import mapping_as_written
 from dynamo_opensearch.core.preflight.findings import Finding
 from dynamo_opensearch.core.preflight.lines import compact, trigger_line
-from dynamo_opensearch.core.preflight.look import Look, shown
+from dynamo_opensearch.core.preflight.look import Look, shown, some_of
 from dynamo_opensearch.core.preflight.side import Side
 
 _DEFAULTS: dict[str, Any] = {
@@ -99,13 +99,16 @@ def _mapping_findings(side: Side, state: IndexState) -> Iterator[Finding]:
             remedy=f"correct include/mappings/{side.mapping.file}",
         )
         return
-    for place in different_places(written, state.mappings):
-        yield Finding(
+    differing = (
+        Finding(
             what=f"mapping {place.path}",
             found=shown(place.actual),
             expected=f"{shown(place.wanted)}, as in {side.mapping.file}",
             remedy=_rebuild_line(side),
         )
+        for place in different_places(written, state.mappings)
+    )
+    yield from some_of(differing, "mapping")
 
 
 def _setting_findings(side: Side, state: IndexState) -> Iterator[Finding]:

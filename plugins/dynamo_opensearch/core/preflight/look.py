@@ -1,11 +1,13 @@
 """What a check saw of one environment, and how two environments differ."""
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from dynamo_opensearch.core.preflight.findings import Finding
 from dynamo_opensearch.core.preflight.lines import compact
+
+_MOST = 20
 
 
 def _by_hand(name: str, value: Any) -> str:
@@ -31,8 +33,20 @@ def in_terraform(resource: str) -> Callable[[str, Any], str]:
     return line
 
 
+def some_of(findings: Iterable[Finding], of: str) -> Iterator[Finding]:
+    """The first 20, and how many more there are; ``of``: what they all are."""
+    listed = list(findings)
+    yield from listed[:_MOST]
+    if len(listed) > _MOST:
+        yield replace(listed[-1], what=of, found=f"{len(listed) - _MOST} more that differ", expected="none")
+
+
 def compare(here: Look, there: Look, environment: str) -> Iterator[Finding]:
     """What differs, field by field; ``environment``: the other one's name. What only one of them has differs too."""
+    yield from some_of(_differences(here, there, environment), f"fields, beside {environment}")
+
+
+def _differences(here: Look, there: Look, environment: str) -> Iterator[Finding]:
     if not here.fields:
         return
     if not there.fields:
@@ -57,9 +71,4 @@ def shown(value: Any) -> str:
 
 
 def _nothing_there(finding: Finding, environment: str) -> Finding:
-    return Finding(
-        what=f"comparison with {environment}: {finding.what}",
-        found=finding.found,
-        expected=finding.expected,
-        remedy=finding.remedy,
-    )
+    return replace(finding, what=f"comparison with {environment}: {finding.what}")

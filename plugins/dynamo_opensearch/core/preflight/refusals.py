@@ -1,10 +1,12 @@
 """A call that the caller may not make, as a finding that names the action to allow, and to whom."""
 
+from collections.abc import Iterable, Iterator
+
 from dynamo_opensearch.core.errors import AccessDeniedError, SyncError
 from dynamo_opensearch.core.opensearch.errors import SERVICE as OPENSEARCH
 from dynamo_opensearch.core.preflight.findings import Finding
 from dynamo_opensearch.core.preflight.lines import compact
-from dynamo_opensearch.core.preflight.role_actions import allow, policy, policy_name
+from dynamo_opensearch.core.preflight.policies.writing import allow, policy, policy_name
 from dynamo_opensearch.core.preflight.scopes import Place
 from dynamo_opensearch.core.preflight.side import Side
 
@@ -41,6 +43,14 @@ def refused_finding(side: Side, error: AccessDeniedError) -> Finding:
             policy_document=compact(policy([allow(action, arn)])),
         ),
     )
+
+
+def with_refusals(side: Side, findings: Iterable[Finding]) -> Iterator[Finding]:
+    """The findings; where a call for them is refused, that in place of those that would have followed."""
+    try:
+        yield from findings
+    except AccessDeniedError as error:
+        yield refused_finding(side, error)
 
 
 def _refused_by_opensearch(side: Side, error: AccessDeniedError) -> Finding:

@@ -1,10 +1,8 @@
 """Whether a role may do what the target needs of it, and not to everybody's resources."""
 
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from dynamo_opensearch.core.errors import AccessDeniedError
 from dynamo_opensearch.core.preflight.findings import Finding
@@ -12,12 +10,10 @@ from dynamo_opensearch.core.preflight.lines import compact
 from dynamo_opensearch.core.preflight.policies.documents import Request, sources
 from dynamo_opensearch.core.preflight.policies.evaluation import Decision, Verdict, decide
 from dynamo_opensearch.core.preflight.policies.simulation import RoleRights
+from dynamo_opensearch.core.preflight.policies.writing import allow, policy, policy_name
 from dynamo_opensearch.core.preflight.scopes import Place, Scope, scopes_of
 from dynamo_opensearch.core.preflight.side import Side
 from dynamo_opensearch.core.targets.environment import RoleSettings
-
-POLICY_VERSION = "2012-10-17"
-_LONGEST_NAME = 128
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,19 +174,3 @@ def _allow_line(role: RoleOfTarget, need: _Need) -> str:
         policy_name=policy_name(role.side.target.name, need.action, need.scope.pattern),
         policy_document=compact(policy([allow(need.action, need.scope.pattern)])),
     )
-
-
-def policy_name(prefix: str, action: str, arn: str) -> str:
-    """A name of its own for each action and resource: a policy that is put replaces the one of its name."""
-    words = [prefix, action, *([] if arn == "*" else [arn.split(":", 5)[-1]])]
-    return re.sub(r"[^A-Za-z0-9_]+", "-", " ".join(words)).strip("-")[:_LONGEST_NAME]
-
-
-def allow(action: str, resource: str) -> dict[str, Any]:
-    """A statement."""
-    return {"Effect": "Allow", "Action": action, "Resource": resource}
-
-
-def policy(statements: list[Any]) -> dict[str, Any]:
-    """A document."""
-    return {"Version": POLICY_VERSION, "Statement": statements}

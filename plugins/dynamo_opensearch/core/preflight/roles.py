@@ -16,7 +16,9 @@ from dynamo_opensearch.core.preflight.policies.evaluation import (
     is_open_to_all,
 )
 from dynamo_opensearch.core.preflight.policies.simulation import RoleRights
-from dynamo_opensearch.core.preflight.role_actions import RoleOfTarget, action_findings, policy
+from dynamo_opensearch.core.preflight.policies.writing import policy
+from dynamo_opensearch.core.preflight.refusals import refused_finding, with_refusals
+from dynamo_opensearch.core.preflight.role_actions import RoleOfTarget, action_findings
 from dynamo_opensearch.core.preflight.side import Side
 from dynamo_opensearch.core.preflight.stream import has_stream
 
@@ -29,7 +31,7 @@ def look_at_roles(side: Side) -> Look:
     Raises:
         NotAskedForError: the target file names none.
         PolicyDocumentError: a policy cannot be read.
-        AccessDeniedError, ServiceUnavailableError: they cannot be asked.
+        ServiceUnavailableError: IAM went on failing.
     """
     if not side.environment.roles:
         raise NotAskedForError(f"environments.{side.name}.roles is not in the target file")
@@ -45,7 +47,7 @@ def look_at_roles(side: Side) -> Look:
             continue
         trust = statements_of(found["AssumeRolePolicyDocument"], f"trust policy of {one.role_name}")
         rights = RoleRights(side.aws, found)
-        findings += (*_trust_findings(one, found, trust), *action_findings(one, rights))
+        findings += (*_trust_findings(one, found, trust), *with_refusals(side, action_findings(one, rights)))
         fields |= _fields(one, found, trust)
         told_by.add(rights.by)
     count = sum(len(settings.actions) for settings in side.environment.roles.values())
@@ -77,12 +79,14 @@ def _fields(role: RoleOfTarget, found: dict[str, Any], trust: tuple[Statement, .
 
 
 def _described(role: RoleOfTarget) -> dict[str, Any] | Finding:
-    """GetRole's ``Role``; what is wrong where it is not the one that is meant."""
+    """GetRole's ``Role``; what is wrong where it is not the one that is meant, or may not be asked for."""
     arn = role.settings.arn
     try:
         found = dict(role.side.aws.ask("iam", "get_role", arn, RoleName=role.role_name)["Role"])
     except ResourceMissingError:
         return _missing(role)
+    except AccessDeniedError as error:
+        return refused_finding(role.side, error)
     if found["Arn"] == arn:
         return found
     return Finding(
