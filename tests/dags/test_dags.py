@@ -19,7 +19,7 @@ from airflow.sdk import DAG, TriggerRule
 from airflow.sdk.exceptions import ParamValidationError
 
 ROOT = Path(__file__).resolve().parents[2]
-KINDS = ("backfill", "dlq_replay", "reconcile", "reindex", "rollback_index", "rollback_service")
+KINDS = ("backfill", "dlq_replay", "preflight", "reconcile", "reindex", "rollback_index", "rollback_service")
 BY_ITSELF = {"members_reconcile"}
 OF_ALL_TARGETS = {"sync_follow", "sync_index_cleanup"}
 WAITS_FOR_A_PERSON = {"approve"}
@@ -57,6 +57,7 @@ def test_the_dags_are_those_that_others_rely_on_and_the_hidden_sample_has_none(b
     assert set(bag.dags) == {
         "members_backfill",
         "members_dlq_replay",
+        "members_preflight",
         "members_reconcile",
         "members_reindex",
         "members_rollback_index",

@@ -10,7 +10,16 @@ from pydantic import BaseModel
 from dynamo_opensearch.core.documents.field_rules import FieldRules
 from dynamo_opensearch.core.documents.item_filter import FilterCondition
 from dynamo_opensearch.core.targets.airflow_settings import AirflowSettings, Reconciliation
-from dynamo_opensearch.core.targets.environment import DeadLetterSettings, Environment
+from dynamo_opensearch.core.targets.environment import (
+    CognitoSettings,
+    DeadLetterSettings,
+    Environment,
+    IndexerSettings,
+    OpenSearchSettings,
+    RoleSettings,
+    TableSettings,
+    VpcEndpointSettings,
+)
 from dynamo_opensearch.core.targets.model import Budgets, Target
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -41,8 +50,14 @@ def rows(heading: str) -> dict[str, str]:
         ("`nightly` and `weekly`", Reconciliation),
         ("`environments`", Environment),
         ("`dead_letters`", DeadLetterSettings),
+        ("`table_settings`", TableSettings),
+        ("`opensearch`", OpenSearchSettings),
+        ("`indexer`", IndexerSettings),
+        ("`vpc_endpoint`", VpcEndpointSettings),
+        ("`cognito`", CognitoSettings),
+        ("`roles`", RoleSettings),
     ],
-    ids=["target", "documents", "budgets", "airflow", "schedules", "environments", "dead_letters"],
+    ids=lambda value: value.strip("`").lower() if isinstance(value, str) else "",
 )
 def test_every_field_of_a_target_file_is_described_and_no_other(heading: str, model: type[BaseModel]) -> None:
     sections = {"documents", "budgets", "airflow", "environments"}

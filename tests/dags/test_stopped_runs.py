@@ -23,7 +23,7 @@ from airflow.utils.types import DagRunTriggeredByType, DagRunType
 
 from dynamo_opensearch.operators.run_result import ConfirmResultOperator
 
-BY_HAND = ("members_backfill", "members_reindex", "members_rollback_index")
+BY_HAND = ("members_backfill", "members_preflight", "members_reindex", "members_rollback_index")
 STEPS_UNTIL_IT_ENDS = 10
 pytestmark = pytest.mark.filterwarnings("ignore:GitWildMatchPattern:DeprecationWarning")  # Airflow's, in .airflowignore
 

@@ -1,6 +1,7 @@
 """Real servers, started once for all integration tests; each test has a table and indices of its own."""
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from dynamo_opensearch.core.stamps import StampRule
 from tests.support.dead_letter_rig import DeadLetterRig, MakeDeadLetterRig
 from tests.support.fault_proxy import FaultProxy, fault_proxy
 from tests.support.indexing import create_streaming_table
+from tests.support.ready_environment import MakeReady, ReadyEnvironment
 from tests.support.rig import ANYTHING, Rig
 from tools.local import dynamodb_local, elasticmq, ministack, opensearch
 from tools.local.processes import Server
@@ -110,6 +112,27 @@ def make_dead_letters(make_rig: MakeRig, monkeypatch: pytest.MonkeyPatch) -> Ite
     yield make
     for one in made:
         one.close()
+
+
+@pytest.fixture(scope="session")
+def quiet_opensearch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One whose health and settings are those of the preflight's tests."""
+    with opensearch.started(tmp_path_factory.mktemp("opensearch-quiet"), heap="512m") as server:
+        yield server
+
+
+@pytest.fixture
+def make_ready(ministack_server: Server, quiet_opensearch: Server) -> Iterator[MakeReady]:
+    """Environments in which every check passes; closed when the test ends."""
+    with ExitStack() as stack:
+
+        def make(**settings: Any) -> ReadyEnvironment:
+            defaults = {"aws_url": ministack_server.url, "search_url": quiet_opensearch.url}
+            environment = ReadyEnvironment(**{**defaults, **settings})
+            stack.callback(environment.close)
+            return environment.build()
+
+        yield make
 
 
 @pytest.fixture

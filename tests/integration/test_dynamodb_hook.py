@@ -78,7 +78,8 @@ def test_requests_are_signed_for_dynamodb_in_the_connections_region(connect: Con
 
 def test_keys_in_the_connection_are_refused_where_it_leads_to_aws(connect: Connect) -> None:
     hook = connect({"extra": {"region_name": REGION}, **KEYS})
-    for make in (hook.table_client, hook.streams_client, hook.cloudwatch_client, hook.sqs_client, hook.s3_client):
+    makers = (hook.table_client, hook.streams_client, hook.cloudwatch_client, hook.sqs_client, hook.s3_client)
+    for make in (*makers, lambda: hook.client("iam")):
         with pytest.raises(LiteralCredentialsError, match="accepted with a loopback endpoint only") as raised:
             make()
         assert SECRET_KEY not in str(raised.value)

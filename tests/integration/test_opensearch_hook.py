@@ -70,6 +70,18 @@ def test_without_authentication_no_header_is_sent(
     assert "authorization" not in server.requests[0].headers
 
 
+def test_the_endpoint_is_told_without_credentials_and_without_a_request(
+    connect: Connect, server: RecordingServer, at: dict[str, Any]
+) -> None:
+    hook = connect(**at, login="ada", password=PASSWORD)
+    assert hook.endpoint() == (server.url, False)
+    assert connect(host=f"ada:{PASSWORD}@search.example.com", extra=sigv4()).endpoint() == (
+        "https://search.example.com:443",
+        True,
+    )
+    assert server.requests == []
+
+
 def test_basic_authentication_sends_login_and_password(
     connect: Connect, server: RecordingServer, at: dict[str, Any]
 ) -> None:

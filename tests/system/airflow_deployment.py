@@ -88,8 +88,13 @@ def wait_for(look: Callable[[], T | None], timeout_s: float, what: str) -> T:
 
 
 @contextmanager
-def deployed(folder: Path, changes: Mapping[str, str] = {}, aws: Launch | None = None) -> Iterator[Deployment]:
-    """Start all servers in a folder; the target's retries come after a second. ``aws``: a MiniStack of one's own."""
+def deployed(
+    folder: Path, changes: Mapping[str, str] = {}, aws: Launch | None = None, search: Launch | None = None
+) -> Iterator[Deployment]:
+    """Start all servers in a folder; the target's retries come after a second.
+
+    ``aws``, ``search``: a MiniStack and an OpenSearch of one's own.
+    """
     include = folder / "include"
     (include / "targets").mkdir(parents=True)
     (include / "mappings").mkdir()
@@ -97,7 +102,7 @@ def deployed(folder: Path, changes: Mapping[str, str] = {}, aws: Launch | None =
         text = (paths.ROOT / "include" / name).read_text()
         (include / name).write_text(text.replace("enabled: false", "enabled: true"))
     aws = aws or ministack.plan_launch(folder / "ministack", ports.free_port())
-    search = opensearch.plan_launch(
+    search = search or opensearch.plan_launch(
         folder / "opensearch", ports.free_port(opensearch.HTTP_PORTS), ports.free_port(), "512m"
     )
     settings = {

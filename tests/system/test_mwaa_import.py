@@ -117,6 +117,7 @@ def test_every_dag_is_imported_from_the_bundle_alone(managed: ManagedAirflow) ->
     assert found["dags"] == [
         "members_backfill",
         "members_dlq_replay",
+        "members_preflight",
         "members_reconcile",
         "members_reindex",
         "members_rollback_index",

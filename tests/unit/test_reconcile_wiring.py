@@ -33,6 +33,9 @@ class Aws:
     def __getattr__(self, name: str) -> Any:
         return lambda: name
 
+    def client(self, service: str) -> str:
+        return f"{service}_client"
+
 
 def connect(monkeypatch: pytest.MonkeyPatch, rig: MemoryRig, environment: Any = None, **changes: Any) -> RigConnections:
     environments = {"local": Environment(**(environment or {}))}

@@ -9,7 +9,21 @@ from botocore.config import Config
 from tools.local import ministack
 from tools.local.processes import Launch, Server
 
-SERVICES = ("dynamodb", "dynamodbstreams", "sqs", "s3", "sts", "cloudwatch", "ecs", "lambda")
+SERVICES = (
+    "cloudwatch",
+    "cognito-idp",
+    "dynamodb",
+    "dynamodbstreams",
+    "ec2",
+    "ecs",
+    "iam",
+    "kms",
+    "lambda",
+    "opensearch",
+    "s3",
+    "sqs",
+    "sts",
+)
 # MiniStack takes any; the package takes literal keys for loopback endpoints only.
 ACCESS_KEY = "local"
 SECRET_KEY = "local"

@@ -88,16 +88,8 @@ class DynamoDbTableHook(AwsBaseHook):
         """
         return self._checked_client("s3")
 
-    def lambda_client(self) -> Any:
-        """A client of Lambda, where the indexer's event source mapping is to be seen.
-
-        Raises:
-            LiteralCredentialsError: as ``table_client``.
-        """
-        return self._checked_client("lambda")
-
     def client(self, service: str) -> Any:
-        """A client of any service, by boto3's name of it.
+        """A client of any service, by boto3's name of it, for calls of the control plane.
 
         Raises:
             LiteralCredentialsError: as ``table_client``.

@@ -59,6 +59,16 @@ class OpenSearchHook(BaseHook):
         """
         return OpenSearchCluster(self.get_conn())
 
+    def endpoint(self) -> tuple[str, bool]:
+        """The URL that requests go to, without credentials, and whether they are signed (SigV4). Connects to nothing.
+
+        Raises:
+            OpenSearchConnectionError: as ``get_conn``.
+        """
+        connection = self.get_connection(self.opensearch_conn_id)
+        scheme, _, address = self._url(connection).partition("://")
+        return f"{scheme}://{address.rpartition('@')[2]}", connection.extra_dejson.get("auth") == "sigv4"
+
     def test_connection(self) -> tuple[bool, str]:
         """For the UI's button: one request, and what came of it."""
         try:
@@ -73,8 +83,6 @@ class OpenSearchHook(BaseHook):
         quiet_client_logs()
         connection = self.get_connection(self.opensearch_conn_id)
         extra = connection.extra_dejson
-        if not connection.host:
-            raise OpenSearchConnectionError(self.opensearch_conn_id, "has no host")
         url = self._url(connection)
         return make_client(
             url,
@@ -84,6 +92,8 @@ class OpenSearchHook(BaseHook):
         )
 
     def _url(self, connection: Any) -> str:
+        if not connection.host:
+            raise OpenSearchConnectionError(self.opensearch_conn_id, "has no host")
         scheme = connection.schema or "https"
         if scheme not in ("http", "https"):
             raise OpenSearchConnectionError(self.opensearch_conn_id, f"schema must be http or https, got {scheme!r}")

@@ -167,7 +167,7 @@ def look_around(connections: TargetConnections, plan: ReconcilePlan) -> Surround
     uuid = None if environment.indexer is None else environment.indexer.event_source_mapping
     try:
         if uuid is not None:
-            client = connections.dynamodb.lambda_client()
+            client = connections.dynamodb.client("lambda")
             state = mapping_state(client, uuid, connections.clock, connections.retry)
     except SyncError as error:
         problems.append(f"the event source mapping could not be asked: {error}")

@@ -41,8 +41,8 @@ class UnknownTargetError(PermanentError):
         return f"no target file is named {self.target!r}; there are {', '.join(self.known) or 'none'}"
 
 
-def load_target(name: str) -> Target:
-    """The target as its file is now, in this deployment's environment.
+def load_target(name: str, environment: str | None = None) -> Target:
+    """The target as its file is now, in an environment; None: this deployment's.
 
     Raises:
         UnknownTargetError: there is none of that name.
@@ -54,7 +54,7 @@ def load_target(name: str) -> Target:
         if loaded.problems:
             raise TargetFilesError(loaded.problems)
         raise UnknownTargetError(name, tuple(loaded.targets))
-    return loaded.targets[name].in_environment(environment_name())
+    return loaded.targets[name].in_environment(environment or environment_name())
 
 
 @dataclass(frozen=True)

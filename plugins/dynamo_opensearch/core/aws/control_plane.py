@@ -9,7 +9,11 @@ from dynamo_opensearch.core.backoff import RetryPolicy
 from dynamo_opensearch.core.clock import Clock
 from dynamo_opensearch.core.errors import AccessDeniedError, PermanentError
 
-_MISSING = ("NotFound", "NoSuch", "NonExistent", "DoesNotExist", "not found")
+_MISSING = ("NotFound", "NoSuch", "NonExistent", "DoesNotExist", "not found", "Id.Malformed", "ID.Malformed")
+"""Parts of codes. EC2 calls an id malformed that it would never give."""
+
+_PREFIXES = {"dynamodbstreams": "dynamodb", "opensearch": "es"}
+"""What IAM calls a service, where boto3 calls it something else."""
 
 
 class ResourceMissingError(PermanentError):
@@ -72,7 +76,7 @@ class BotoControlPlane:
 
 def _refusal(error: Exception, service: str, action: str, resource: str) -> Exception:
     if denied := denial(error):
-        return AccessDeniedError(service, f"{service}:{action}", resource, denied)
+        return AccessDeniedError(service, f"{_PREFIXES.get(service, service)}:{action}", resource, denied)
     code = error_code(error) or ""
     if any(word in code for word in _MISSING):
         return ResourceMissingError(service, action, resource)

@@ -38,6 +38,7 @@ _DENIED = frozenset(
     {
         "AccessDenied",
         "AccessDeniedException",
+        "AuthFailure",  # EC2's, as UnauthorizedOperation
         "AuthorizationHeaderMalformed",
         "ExpiredToken",
         "ExpiredTokenException",
@@ -49,6 +50,7 @@ _DENIED = frozenset(
         "MissingAuthenticationTokenException",
         "NotAuthorized",
         "SignatureDoesNotMatch",
+        "UnauthorizedOperation",
         "UnrecognizedClientException",
     }
 )

@@ -1,6 +1,7 @@
 """Whether an index is fit to be written to: refusals come before the first write, all at once."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -102,7 +103,7 @@ def _settings_problems(state: IndexState, mapping: MappingFile) -> Iterator[str]
     yield from pipeline_problems(state, mapping)
     yield from source_problems(state.mappings)
     for name, wanted in mapping.settings.items():
-        if name.startswith("index.analysis.") and not _same_setting(state.settings.get(name), wanted):
+        if name.startswith("index.analysis.") and not same_setting(state.settings.get(name), wanted):
             yield f"setting {name} is {state.settings.get(name)!r}, the mapping file says {wanted!r}"
 
 
@@ -121,7 +122,7 @@ def source_problems(mappings: dict[str, Any]) -> Iterator[str]:
         yield "its mapping filters _source: fields would be lost in every rebuild; rebuild it without that"
 
 
-def _same_setting(actual: Any, wanted: Any) -> bool:
+def same_setting(actual: Any, wanted: Any) -> bool:
     """OpenSearch answers with strings, and lists stay lists."""
     if isinstance(wanted, list):
         return isinstance(actual, list) and [str(one) for one in wanted] == [str(one) for one in actual]
@@ -136,8 +137,24 @@ def _mapping_problems(cluster: PatientCluster, state: IndexState, mapping: Mappi
     yield from differences(canonical, state.mappings)
 
 
-def differences(wanted: Any, actual: Any, path: str = "", *, grows: bool = True) -> Iterator[str]:
-    """Where two mappings differ, one line for each place.
+@dataclass(frozen=True)
+class DifferentPlace:
+    """A dotted place in two mappings; None on a side that does not have it."""
+
+    path: str
+    wanted: Any
+    actual: Any
+
+    def __str__(self) -> str:
+        if self.actual is None:
+            return f"mapping: {self.path} is missing in the index"
+        if self.wanted is None:
+            return f"mapping: {self.path} is in the index only"
+        return f"mapping: {self.path} is {self.actual!r} in the index, {self.wanted!r} in the file"
+
+
+def different_places(wanted: Any, actual: Any, path: str = "", *, grows: bool = True) -> Iterator[DifferentPlace]:
+    """Where two mappings differ.
 
     ``grows``: OpenSearch adds a field for each new one that a document has, unless the file says otherwise; such
     fields are no difference.
@@ -147,10 +164,15 @@ def differences(wanted: Any, actual: Any, path: str = "", *, grows: bool = True)
         for name in sorted(set(wanted) | set(actual)):
             place = f"{path}.{name}" if path else name
             if name not in actual:
-                yield f"mapping: {place} is missing in the index"
+                yield DifferentPlace(place, wanted[name], None)
             elif name in wanted:
-                yield from differences(wanted[name], actual[name], place, grows=grows)
+                yield from different_places(wanted[name], actual[name], place, grows=grows)
             elif not (grows and (name == "properties" or path.endswith("properties"))):
-                yield f"mapping: {place} is in the index only"
+                yield DifferentPlace(place, None, actual[name])
     elif wanted != actual:
-        yield f"mapping: {path} is {actual!r} in the index, {wanted!r} in the file"
+        yield DifferentPlace(path, wanted, actual)
+
+
+def differences(wanted: Any, actual: Any) -> Iterator[str]:
+    """Where two mappings differ, one line for each place."""
+    yield from map(str, different_places(wanted, actual))

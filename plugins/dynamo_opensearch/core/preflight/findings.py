@@ -4,7 +4,8 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, Self
 
-State = Literal["passed", "failed", "not asked for"]
+State = Literal["passed", "failed", "not asked for", "blocked"]
+RUNBOOK = "docs/runbook.md"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,10 +17,13 @@ class Finding:
     expected: str
     remedy: str
 
+    def __str__(self) -> str:
+        return f"- {self.what}: found {self.found}; expected {self.expected}\n  {self.remedy}"
+
 
 @dataclass(frozen=True, kw_only=True)
 class CheckResult:
-    """What a check came to. ``seen``: what was looked at, in a few words; why, where it was not asked for."""
+    """What a check came to. ``seen``: what was looked at, in a few words; or why it was not asked for, or blocked."""
 
     check: str
     state: State
@@ -41,6 +45,23 @@ class CheckResult:
         """The reverse of ``to_json``."""
         return cls(**{**content, "findings": tuple(Finding(**one) for one in content["findings"])})
 
+    def __str__(self) -> str:
+        if not self.findings:
+            return f"{self.check} {self.state}: {self.seen}"
+        lines = "\n".join(map(str, self.findings))
+        return f"{self.check} {self.state}. What it means: {RUNBOOK}#{self.check}\n{lines}"
+
 
 class NotAskedForError(Exception):
     """The target's file says nothing of what a check is about."""
+
+
+class BlockedError(Exception):
+    """Another check, named here, says why this one cannot tell."""
+
+    def __init__(self, by: str, why: str) -> None:
+        super().__init__(by, why)
+        self.by, self.why = by, why
+
+    def __str__(self) -> str:
+        return f"{self.why}: see {self.by}"

@@ -1,11 +1,32 @@
 """What differs between local, staging and production: connections, names and the AWS parts around a target."""
 
+from ipaddress import ip_network
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 Arn = Annotated[str, Field(pattern=r"^arn:[\w-]+:[\w-]+:[\w-]*:\d*:.+$")]
+Action = Annotated[str, Field(pattern=r"^[a-z0-9-]+:[A-Za-z0-9]+$")]
+"""An IAM action, such as dynamodb:Scan: one, without wildcards, since each is held against the role's policies."""
+
+AttributeName = Annotated[str, Field(min_length=1, max_length=255)]
 _FROZEN = ConfigDict(extra="forbid", frozen=True)
+
+
+class TableSettings(BaseModel):
+    """What else the table must be like. What is left out is not asked for."""
+
+    model_config = _FROZEN
+
+    attributes: dict[AttributeName, Literal["S", "N", "B"]] = Field(
+        default_factory=dict, description="Types of key attributes, of the table and of its indexes."
+    )
+    indexes: dict[str, tuple[AttributeName, ...]] = Field(
+        default_factory=dict, description="Secondary indexes by name, with their key attributes."
+    )
+    billing_mode: Literal["PAY_PER_REQUEST", "PROVISIONED"] | None = Field(None, description="How reads are paid.")
+    ttl_attribute: AttributeName | None = Field(None, description="Attribute by which items expire.")
+    point_in_time_recovery: bool | None = Field(None, description="Whether the table can be restored to a moment.")
 
 
 class StreamSettings(BaseModel):
@@ -40,6 +61,12 @@ class DeadLetterSettings(BaseModel):
     alarm_age_s: float | None = Field(
         None, gt=0, description="Age of the oldest message, in seconds, from which on it calls them."
     )
+    destination: Arn | None = Field(
+        None, description="ARN of the mapping's on-failure destination, where it is not the queue, such as a bucket."
+    )
+    alarm_action: Arn | None = Field(
+        None, description="ARN that CloudWatch's alarm on the queue's depth must notify; default: any."
+    )
 
 
 class IndexerSettings(BaseModel):
@@ -50,6 +77,12 @@ class IndexerSettings(BaseModel):
     function: str = Field(min_length=1, description="Name of the Lambda function.")
     alias: str | None = Field(None, description="Lambda alias that the event source mapping invokes.")
     event_source_mapping: str | None = Field(None, description="UUID of the event source mapping.")
+    batch_window_s: int = Field(
+        5, ge=0, le=300, description="Longest time, in seconds, for which the mapping may collect a batch."
+    )
+    iterator_age_s: float = Field(
+        300, gt=0, le=86_400, description="Seconds by which the function may be behind the stream, at most."
+    )
 
 
 class ApiSettings(BaseModel):
@@ -83,14 +116,43 @@ class CognitoSettings(BaseModel):
     callback_urls: tuple[str, ...] = Field((), description="Callback addresses that must be registered.")
 
 
-class VpcEndpointSettings(BaseModel):
-    """The OpenSearch VPC endpoint."""
+class OpenSearchSettings(BaseModel):
+    """The cluster or domain."""
 
     model_config = _FROZEN
 
-    id: str = Field(min_length=1, description="Id of the endpoint.")
+    domain: Annotated[str, Field(pattern=r"^arn:[\w-]+:es:[\w-]+:\d{12}:domain/[a-z][a-z0-9-]+$")] | None = Field(
+        None, description="ARN of the domain, where OpenSearch is Amazon's."
+    )
+    health: Literal["green", "yellow"] = Field(
+        "green", description="Health that is good enough; yellow for a single node."
+    )
+
+
+class VpcEndpointSettings(BaseModel):
+    """The way to OpenSearch within a VPC."""
+
+    model_config = _FROZEN
+
+    id: str = Field(
+        min_length=1,
+        description="Id of the endpoint: aos-… of OpenSearch Service, vpce-… of EC2; or the name of a domain that lies "
+        "in the VPC itself.",
+    )
     subnets: tuple[str, ...] = Field((), description="Subnets that it must be in.")
-    from_security_groups: tuple[str, ...] = Field((), description="Security groups that must reach port 443.")
+    from_security_groups: tuple[str, ...] = Field(
+        (), description="Security groups of Airflow, indexer and API, which must reach port 443."
+    )
+    from_cidrs: tuple[Annotated[str, Field(pattern=r"^[0-9a-fA-F.:]+/\d{1,3}$")], ...] = Field(
+        (), description="Address ranges that must reach port 443."
+    )
+
+    @field_validator("from_cidrs")
+    @classmethod
+    def _are_networks(cls, cidrs: tuple[str, ...]) -> tuple[str, ...]:
+        for cidr in cidrs:
+            ip_network(cidr)
+        return cidrs
 
 
 class RoleSettings(BaseModel):
@@ -100,8 +162,13 @@ class RoleSettings(BaseModel):
 
     arn: Arn = Field(description="ARN of the role.")
     assumed_by: tuple[str, ...] = Field((), description="Services that must be able to assume it.")
-    actions: tuple[Annotated[str, Field(pattern=r"^[a-z0-9-]+:[A-Za-z*]+$")], ...] = Field(
-        (), description="Actions it must allow, such as dynamodb:Scan."
+    actions: tuple[Action, ...] = Field((), description="Actions it must allow, such as dynamodb:Scan.")
+    resources: dict[str, tuple[Arn | Literal["*"], ...]] = Field(
+        default_factory=dict,
+        description="ARNs by action or service, such as kms, where the rest of the file does not tell them.",
+    )
+    conditional: tuple[Action, ...] = Field(
+        (), description="Actions that may be allowed under conditions which preflight cannot judge."
     )
 
 
@@ -133,11 +200,13 @@ class Environment(BaseModel):
         None,
         description="ObjectStoragePath for rejects and reports; default: reports/ below Airflow's home.",
     )
+    table_settings: TableSettings | None = Field(None, description="What the table must be like.")
     stream: StreamSettings = Field(default_factory=StreamSettings, description="The table's stream.")
+    opensearch: OpenSearchSettings = Field(default_factory=OpenSearchSettings, description="The cluster or domain.")
     dead_letters: DeadLetterSettings | None = Field(None, description="Dead-letter queue and parking place.")
     indexer: IndexerSettings | None = Field(None, description="The Lambda that feeds the index.")
     api: ApiSettings | None = Field(None, description="The service that reads the alias.")
-    vpc_endpoint: VpcEndpointSettings | None = Field(None, description="The OpenSearch VPC endpoint.")
+    vpc_endpoint: VpcEndpointSettings | None = Field(None, description="The way to OpenSearch within a VPC.")
     cognito: CognitoSettings | None = Field(None, description="User pool and app client.")
     roles: dict[str, RoleSettings] = Field(default_factory=dict, description="Roles by a name of your own.")
 
