@@ -31,11 +31,16 @@ class Sizes:
 def fill(rig: Rig, shape: Shape, items: int, shards: int = 2) -> None:
     """A table of so many items, and an index that equals it."""
     rig.create_table(*shape.kinds)
-    with ThreadPoolExecutor(4) as pool:
-        starts = range(0, items, _AT_ONCE)
-        list(pool.map(lambda start: rig.put([*map(shape.item, range(start, min(items, start + _AT_ONCE)))]), starts))
+    put_all(rig, shape, range(items))
     rig.create_index(NESTED, {"number_of_shards": shards})
     rig.copy()
+
+
+def put_all(rig: Rig, shape: Shape, numbers: range) -> None:
+    """These items, by four writers."""
+    with ThreadPoolExecutor(4) as pool:
+        parts = [numbers[start : start + _AT_ONCE] for start in range(0, len(numbers), _AT_ONCE)]
+        list(pool.map(lambda part: rig.put([*map(shape.item, part)]), parts))
 
 
 def listed(file: Path) -> set[Difference]:
@@ -65,6 +70,7 @@ class ByHand:
             limit=None,
             bulk_bytes=1_000_000,
             requests_in_flight=4,
+            read_timeout_s=60.0,
         )
         fill(rig, shape, sizes.items)
         counts = {kind: getattr(sizes, kind) for kind in ("deleted", "orphans", "nested", "digits")}
