@@ -57,6 +57,8 @@ PARAMETERS = {
 }
 
 COMPONENT, IS_WANTED = "{{ params.component }}", "{{ not params.dry_run }}"
+DOES_THE_WORK = "{{ 'plan' if params.dry_run else 'settle' }}"
+ENDS_IT = "{{ 'plan' if params.dry_run else 'start_replay' if params.replay else 'settle' }}"
 
 
 def rollback_service_dag(target: Target) -> DAG:
@@ -81,11 +83,9 @@ def rollback_service_dag(target: Target) -> DAG:
             conf={"source": "queue"},
             is_wanted="{{ params.replay }}",
         )
-        confirm = ConfirmResultOperator(
-            task_id="confirm",
-            needs=["settle", "{{ 'start_replay' if params.replay else 'settle' }}"],
-            is_wanted=IS_WANTED,
-        ).as_teardown(on_failure_fail_dagrun=True)
+        confirm = ConfirmResultOperator(task_id="confirm", needs=[DOES_THE_WORK, ENDS_IT]).as_teardown(
+            on_failure_fail_dagrun=True
+        )
         plan >> roll_back >> settle >> start_replay >> confirm
     return dag
 

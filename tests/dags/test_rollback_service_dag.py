@@ -62,20 +62,27 @@ def test_a_parameter_out_of_its_bounds_is_refused(rollback: DAG, name: str, valu
 
 
 @pytest.mark.parametrize("dry_run", [True, False])
-def test_a_dry_run_changes_nothing_and_is_not_asked_for_a_result(rollback: DAG, dry_run: bool) -> None:
+def test_a_dry_run_changes_nothing(rollback: DAG, dry_run: bool) -> None:
     change: Any = rollback.get_task("roll_back")
-    confirm: Any = rollback.get_task("confirm")
     assert rendered(rollback, change.is_wanted, dry_run=dry_run) is not dry_run
-    assert rendered(rollback, confirm.is_wanted, dry_run=dry_run) is not dry_run
 
 
-@pytest.mark.parametrize("replay", [True, False])
-def test_a_run_is_judged_by_the_wait_and_by_the_replay_it_was_asked_for(rollback: DAG, replay: bool) -> None:
+@pytest.mark.parametrize(
+    ("params", "needs"),
+    [
+        ({}, {"plan"}),
+        ({"replay": True}, {"plan"}),
+        ({"dry_run": False}, {"settle"}),
+        ({"dry_run": False, "replay": True}, {"settle", "start_replay"}),
+    ],
+)
+def test_a_run_is_judged_by_what_it_was_asked_for(rollback: DAG, params: dict[str, bool], needs: set[str]) -> None:
+    """A dry run by its plan: one that is refused must not end green."""
     start: Any = rollback.get_task("start_replay")
     confirm: Any = rollback.get_task("confirm")
-    assert rendered(rollback, start.is_wanted, replay=replay) is replay
-    needs = {rendered(rollback, one, replay=replay) for one in confirm.needs}
-    assert needs == ({"settle", "start_replay"} if replay else {"settle"})
+    assert confirm.is_wanted is True
+    assert {rendered(rollback, one, **params) for one in confirm.needs} == needs
+    assert rendered(rollback, start.is_wanted, **params) is params.get("replay", False)
 
 
 def test_the_replay_is_that_of_the_target_and_has_an_id_of_the_run(rollback: DAG) -> None:

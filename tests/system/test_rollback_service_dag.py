@@ -75,14 +75,17 @@ def test_a_dry_run_shows_it_a_run_does_it_and_replays_and_another_undoes_it(depl
     with pytest.raises(urllib.error.HTTPError, match="400"):
         deployment.airflow.trigger(ROLLBACK_SERVICE, {})
 
+    refused = deployment.airflow.trigger(ROLLBACK_SERVICE, {"component": "ecs"})
     dry = ended(deployment)
+    assert deployment.airflow.run_state(ROLLBACK_SERVICE, refused) == "failed"
+    assert "its api is of kind lambda" in deployment.log(refused, "plan", ROLLBACK_SERVICE)
     assert "goes back from version 2 (10% to version 1) to version 1" in deployment.log(dry, "plan", ROLLBACK_SERVICE)
     assert deployment.states(dry, ROLLBACK_SERVICE) == {
         "plan": {"success"},
         "roll_back": {"skipped"},
         "settle": {"skipped"},
         "start_replay": {"skipped"},
-        "confirm": {"skipped"},
+        "confirm": {"success"},
     }
     assert invoked(deployment) == weighted
     assert Queue(deployment).depth() == (ITEMS, 0)

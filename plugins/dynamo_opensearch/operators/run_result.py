@@ -34,7 +34,9 @@ class ConfirmResultOperator(BaseOperator):
             dag_id=instance.dag_id, task_ids=list(self.needs), run_ids=[instance.run_id]
         ).get(instance.run_id, {})
         missing = [
-            f"{name!r} ({found.get(name) or 'has not run'})" for name in self.needs if found.get(name) != "success"
+            f"{name!r} ({found.get(name) or 'has not run'})"
+            for name in dict.fromkeys(self.needs)
+            if found.get(name) != "success"
         ]
         if missing:
             raise AirflowFailException(
