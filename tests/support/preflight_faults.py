@@ -9,7 +9,7 @@ from typing import Any
 from tests.support.aws_answers import changed, refused
 from tests.support.fault_proxy import Answer, Exchange, Fault, fault_proxy
 from tests.support.faults import opensearch_error
-from tests.support.ready_environment import CIDR, FLOWS, ReadyEnvironment, rule, statement, trusting
+from tests.support.ready_environment import CALLBACK, CIDR, FLOWS, ReadyEnvironment, rule, statement, trusting
 
 Put = Callable[[ReadyEnvironment, ExitStack], None]
 Changes = dict[str, Any]
@@ -706,7 +706,7 @@ COGNITO = [
             lambda env: env.make("cognito-idp").delete_user_pool_client(UserPoolId=env.pool, ClientId=env.app_client)
         ),
         what="app client",
-        remedy="aws cognito-idp create-user-pool-client",
+        remedy=f"--explicit-auth-flows {FLOWS[0]} {FLOWS[1]} --callback-urls {CALLBACK}",
         mends=False,  # a client of another id
     ),
     PreflightFault(
