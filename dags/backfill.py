@@ -81,6 +81,10 @@ PARAMETERS = {
 }
 
 
+DOES_THE_WORK = "{{ 'plan' if params.dry_run else 'verify' }}"
+"""A dry run is judged by its plan: one that was refused must not end green."""
+
+
 def backfill_dag(target: Target) -> DAG:
     """Plan → prepare_index → copy, mapped → restore_settings (teardown) → the ending → confirm (teardown)."""
     with DAG(
@@ -115,9 +119,9 @@ def backfill_dag(target: Target) -> DAG:
         restore = RestoreIndexSettingsOperator(
             task_id="restore_settings", target=target.name, prepared=prepare.output
         ).as_teardown(setups=prepare, on_failure_fail_dagrun=False)
-        confirm = ConfirmResultOperator(
-            task_id="confirm", needs=["verify"], is_wanted="{{ not params.dry_run }}"
-        ).as_teardown(on_failure_fail_dagrun=True)
+        confirm = ConfirmResultOperator(task_id="confirm", needs=[DOES_THE_WORK]).as_teardown(
+            on_failure_fail_dagrun=True
+        )
         prepare >> copy >> restore
         ending(target, whole_plan, copy, restore) >> confirm
     return dag

@@ -141,7 +141,7 @@ def test_what_the_ending_of_a_backfill_needs_must_have_succeeded(backfill: DAG) 
 @pytest.mark.parametrize(
     ("name", "needs"),
     [
-        ("backfill", ("verify",)),
+        ("backfill", ("{{ 'plan' if params.dry_run else 'verify' }}",)),
         ("reindex", ("compare_after", "release")),
         ("rollback_index", ("compare_after", "release")),
         ("reconcile", ("report", DECIDES)),

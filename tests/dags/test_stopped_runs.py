@@ -20,6 +20,7 @@ from airflow.utils.db import synchronize_log_template
 from airflow.utils.session import create_session
 from airflow.utils.state import DagRunState
 from airflow.utils.types import DagRunTriggeredByType, DagRunType
+from jinja2 import Template
 
 from dynamo_opensearch.operators.run_result import ConfirmResultOperator
 
@@ -62,6 +63,11 @@ def marked_as_failed(dag: DAG, task_id: str, state: str, session: Any) -> DagRun
     return run
 
 
+def rendered(needed: str) -> str:
+    """The name of a task, as in a run that is no dry run."""
+    return str(Template(needed).render(params={"dry_run": False}))
+
+
 def finish(dag: DAG, run: DagRun, session: Any) -> str:
     """Schedule what is to be scheduled, say of each task that it did what it is for, and return the run's state."""
     for _ in range(STEPS_UNTIL_IT_ENDS):
@@ -73,7 +79,7 @@ def finish(dag: DAG, run: DagRun, session: Any) -> str:
         states = {one.task_id: one.state for one in run.get_task_instances(session=session)}
         for instance in ready:
             task = dag.get_task(instance.task_id)
-            needs = task.needs if isinstance(task, ConfirmResultOperator) else ()
+            needs = [rendered(name) for name in task.needs] if isinstance(task, ConfirmResultOperator) else ()
             instance.state = "success" if all(states[name] == "success" for name in needs) else "failed"
     raise AssertionError(f"the run did not end: {states}")
 

@@ -124,10 +124,17 @@ def test_dry_run_ends_after_the_plan_and_writes_nothing(deployment: Deployment) 
         "check_rejects": {"skipped"},
         "compare": {"skipped"},
         "verify": {"skipped"},
-        "confirm": {"skipped"},
+        "confirm": {"success"},
     }
     assert f"about {ITEMS:,} items" in deployment.log(run_id, "plan")
     assert deployment.search_call("/members-*") == {}
+
+
+def test_a_dry_run_whose_plan_is_refused_is_red(deployment: Deployment) -> None:
+    run_id = deployment.start(dry_run=True, index="no-such-index")
+
+    assert deployment.finish(run_id) == "failed"
+    assert deployment.states(run_id)["plan"] == {"failed"}
 
 
 def test_rejected_documents_fail_the_run_at_its_end_and_name_reasons_and_file_without_values(

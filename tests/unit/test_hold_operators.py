@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException
+from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow.sdk.api.datamodels._generated import DagRunState
 from airflow.sdk.exceptions import AirflowRuntimeError, ErrorType
 from airflow.sdk.execution_time.comms import ErrorResponse
@@ -168,8 +168,8 @@ def test_the_hold_stays_while_the_write_block_stays(
     assert holder_of(connections) == (DAG_ID, RUN_ID)
 
 
-def confirm(instance: FakeInstance, **arguments: Any) -> None:
-    ConfirmResultOperator(task_id="confirm", needs=["verify", "release"], **arguments).execute(instance.context)
+def confirm(instance: FakeInstance) -> None:
+    ConfirmResultOperator(task_id="confirm", needs=["verify", "release"]).execute(instance.context)
 
 
 def test_a_run_whose_work_is_done_is_confirmed(instance: FakeInstance) -> None:
@@ -184,8 +184,3 @@ def test_a_run_without_one_of_its_results_is_failed_and_not_tried_again(
     instance.task_states = {"verify": "success"} | ({"release": state} if state else {})
     with pytest.raises(AirflowFailException, match="'release'"):
         confirm(instance)
-
-
-def test_a_dry_run_has_nothing_to_confirm(instance: FakeInstance) -> None:
-    with pytest.raises(AirflowSkipException):
-        confirm(instance, is_wanted=False)

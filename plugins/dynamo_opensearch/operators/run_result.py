@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException
+from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow.sdk import BaseOperator, Context
 
 
@@ -15,20 +15,17 @@ class ConfirmResultOperator(BaseOperator):
     With a setup, it would be skipped together with that. States are asked for, since a result of an earlier pass
     outlives a clear.
 
-    :param needs: the tasks whose success says that the run has done its work.
-    :param is_wanted: skip without it, as in a dry run.
+    :param needs: the tasks whose success says that the run has done its work; of a dry run, its plan.
     """
 
-    template_fields: Sequence[str] = ("needs", "is_wanted")
+    template_fields: Sequence[str] = ("needs",)
 
-    def __init__(self, *, needs: Sequence[str], is_wanted: bool | str = True, **kwargs: Any) -> None:
+    def __init__(self, *, needs: Sequence[str], **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.needs, self.is_wanted = tuple(needs), is_wanted
+        self.needs = tuple(needs)
 
     def execute(self, context: Context) -> None:
         """Raise AirflowFailException where one of them has not succeeded."""
-        if not self.is_wanted:
-            raise AirflowSkipException("dry run: there is no result to ask for")
         instance = context["ti"]
         found = instance.get_task_states(
             dag_id=instance.dag_id, task_ids=list(self.needs), run_ids=[instance.run_id]
