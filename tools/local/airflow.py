@@ -60,8 +60,10 @@ def settings(folder: Path, port: int) -> dict[str, str]:
             "SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": folder / "passwords.json",
             "TEST_CONNECTION": "Enabled",
         },
-        # Who finds SQLite locked waits for a minute instead of five seconds, after which a task or a request fails.
-        "DATABASE": {"SQL_ALCHEMY_CONN": f"sqlite:///{folder.absolute()}/airflow.db?timeout=60"},
+        # Who finds SQLite locked waits for ten seconds instead of five. Not for longer: the API server may wait for
+        # itself (see AirflowApi), and a task that starts meanwhile must outlast that.
+        "DATABASE": {"SQL_ALCHEMY_CONN": f"sqlite:///{folder.absolute()}/airflow.db?timeout=10"},
+        "WORKERS": {"EXECUTION_API_TIMEOUT": 30},
         "API": {
             "HOST": ports.HOST,
             "PORT": port,
