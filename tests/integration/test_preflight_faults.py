@@ -25,7 +25,8 @@ def test_a_single_fault_fails_exactly_its_check_with_the_way_to_mend_it(
         states = {name: one.state for name, one in found.items() if one.state != "passed"}
         assert states == {fault.check: "failed", **dict.fromkeys(fault.blocks, "blocked")}, environment.not_passed()
         findings = found[fault.check].findings
-        assert any(fault.what in one.what and fault.remedy in one.remedy for one in findings), str(found[fault.check])
+        told = [one for one in findings if fault.what in one.what and fault.remedy in one.remedy]
+        assert any(fault.found in one.found for one in told), str(found[fault.check])
         for one in findings:
             for line in remedies.commands(one.remedy):
                 remedies.check_line(line)

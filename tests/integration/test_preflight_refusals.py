@@ -32,7 +32,6 @@ ACTIONS = (
     "dynamodb:DescribeTimeToLive",
     "ec2:DescribeSecurityGroups",
     "ec2:DescribeVpcEndpoints",
-    "ec2:DescribeVpcs",
     "iam:GetRole",
     "iam:SimulatePrincipalPolicy",
     "lambda:GetEventSourceMapping",

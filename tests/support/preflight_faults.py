@@ -17,7 +17,7 @@ Changes = dict[str, Any]
 
 @dataclass(frozen=True, kw_only=True)
 class PreflightFault:
-    """``check`` must fail with ``what`` in its finding and ``remedy`` in its remedy.
+    """``check`` must fail with ``what`` and ``found`` in its finding and ``remedy`` in its remedy.
 
     ``mends``: whether carrying the remedy out makes the environment ready again; False where only a person or Airflow
     can, or where the answer was changed on its way. ``blocks``: checks that cannot tell then.
@@ -31,6 +31,7 @@ class PreflightFault:
     mends: bool = True
     blocks: frozenset[str] = field(default_factory=frozenset)
     kind: str = "vpce"
+    found: str = ""
 
     def __str__(self) -> str:
         return self.name
@@ -219,6 +220,7 @@ OPENSEARCH = [
         check="cluster",
         put=_replicas_elsewhere,
         what="health",
+        found="yellow, 1 shards",
         remedy="/_cluster/allocation/explain",
         mends=False,
     ),
@@ -235,6 +237,7 @@ OPENSEARCH = [
         check="cluster",
         put=at_the_wire("/_nodes", rewritten(_old_version)),
         what="version",
+        found="2.11.1",
         remedy="--target-version OpenSearch_2.12",
         mends=False,
     ),
@@ -355,6 +358,7 @@ DYNAMODB = [
         check="table",
         put=act(_provision),
         what="billing mode",
+        found="PROVISIONED",
         remedy="--billing-mode PAY_PER_REQUEST",
     ),
     PreflightFault(
@@ -362,6 +366,7 @@ DYNAMODB = [
         check="table",
         put=act(_no_expiry),
         what="attribute by which items expire",
+        found="nothing",
         remedy="aws dynamodb update-time-to-live",
     ),
     PreflightFault(
@@ -369,6 +374,7 @@ DYNAMODB = [
         check="table",
         put=act(_no_recovery),
         what="point-in-time recovery",
+        found="off",
         remedy="aws dynamodb update-continuous-backups",
     ),
     PreflightFault(
@@ -376,6 +382,7 @@ DYNAMODB = [
         check="stream",
         put=act(_no_stream),
         what="stream",
+        found="off",
         remedy="aws dynamodb update-table",
         mends=False,  # it is a new stream, on which the mapping must be made anew
     ),
@@ -388,6 +395,7 @@ DYNAMODB = [
             lambda answer: answer["Table"]["StreamSpecification"].update(StreamViewType="KEYS_ONLY"),
         ),
         what="view type of the stream",
+        found="KEYS_ONLY",
         remedy="what the old one still holds is lost to the indexer",
         mends=False,
     ),
@@ -498,6 +506,7 @@ ROLES = [
         check="roles",
         put=_policy(lambda env, statements: statements[0]["Action"].remove("dynamodb:GetRecords")),
         what="dynamodb:GetRecords",
+        found="not allowed on",
         remedy="--policy-name members-dynamodb-GetRecords",
     ),
     PreflightFault(
@@ -512,7 +521,8 @@ ROLES = [
         check="roles",
         put=_policy(_deny),
         what="dynamodb:BatchGetItem",
-        remedy="take the Deny out of NoReads of inline policy needs",
+        found="denied on arn:aws:dynamodb",
+        remedy="take the Deny out of NoReads of inline policy needs; aws iam get-role-policy",
         mends=False,
     ),
     PreflightFault(
@@ -545,6 +555,7 @@ ROLES = [
         check="roles",
         put=_documents_only(_policy(_on_condition)),
         what="sqs:SendMessage",
+        found="conditional on",
         remedy='environments.production.roles.indexer.conditional: ["sqs:SendMessage"]',
         mends=False,
     ),
@@ -643,6 +654,7 @@ NETWORK = [
             )
         ),
         what="subnets",
+        found="subnet-",
         remedy="--add-subnet-ids subnet-",
     ),
     PreflightFault(
@@ -726,6 +738,7 @@ COGNITO = [
         check="cognito",
         put=_update_client(ExplicitAuthFlows=FLOWS[:1]),
         what="authentication flows",
+        found="ALLOW_REFRESH_TOKEN_AUTH",
         remedy="aws cognito-idp update-user-pool-client",
     ),
     PreflightFault(
@@ -766,6 +779,7 @@ DEAD_LETTERS = [
         check="dead_letters",
         put=_queue(SqsManagedSseEnabled="false"),
         what="encryption",
+        found="none",
         remedy="aws sqs set-queue-attributes",
     ),
     PreflightFault(
@@ -780,6 +794,7 @@ DEAD_LETTERS = [
         check="dead_letters",
         put=_queue(MessageRetentionPeriod="259200"),
         what="retention",
+        found="259200 s",
         remedy='{"MessageRetentionPeriod":"1209600"}',
     ),
     PreflightFault(
@@ -805,6 +820,7 @@ DEAD_LETTERS = [
         check="dead_letter_alarm",
         put=act(lambda env: env.make("cloudwatch").disable_alarm_actions(AlarmNames=[f"{env.queue}-depth"])),
         what="actions of alarm",
+        found="disabled",
         remedy="aws cloudwatch enable-alarm-actions",
     ),
     PreflightFault(
@@ -812,6 +828,7 @@ DEAD_LETTERS = [
         check="dead_letter_alarm",
         put=act(lambda env: env.put_alarm(AlarmActions=[])),
         what="action of alarm",
+        found="none",
         remedy="arn:aws:sns:eu-central-1:000000000000:on-call",
     ),
     PreflightFault(
@@ -864,6 +881,7 @@ INDEXER = [
         check="event_source_mapping",
         put=_mapping(Enabled=False),
         what="state",
+        found="Disabled",
         remedy="--enabled",
     ),
     PreflightFault(
@@ -885,6 +903,7 @@ INDEXER = [
         check="event_source_mapping",
         put=_mapping(MaximumRetryAttempts=-1),
         what="retries",
+        found="without end",
         remedy="--maximum-retry-attempts 10",
     ),
     PreflightFault(
@@ -946,6 +965,7 @@ INDEXER = [
         check="indexer_function",
         put=_say_function(LastUpdateStatus="Failed", LastUpdateStatusReasonCode="InvalidSubnet"),
         what="last update",
+        found="Failed (InvalidSubnet)",
         remedy="aws lambda update-function-code",
         mends=False,
     ),
@@ -954,6 +974,7 @@ INDEXER = [
         check="indexer_function",
         put=_say_function(LastUpdateStatus="InProgress"),
         what="last update",
+        found="InProgress",
         remedy="aws lambda wait function-updated-v2",
         mends=False,
     ),
@@ -962,6 +983,7 @@ INDEXER = [
         check="indexer_function",
         put=_say_function(State="Failed", StateReasonCode="EniLimitExceeded"),
         what="state",
+        found="Failed (EniLimitExceeded)",
         remedy="aws lambda get-function-configuration",
         mends=False,
     ),
@@ -970,6 +992,7 @@ INDEXER = [
         check="indexer_function",
         put=act(lambda env: env.put_iterator_age(1_800)),
         what="iterator age",
+        found="1800 s",
         remedy="aws logs tail",
         mends=False,
     ),

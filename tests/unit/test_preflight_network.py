@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from dynamo_opensearch.core.errors import AccessDeniedError
 from dynamo_opensearch.core.preflight.checklist import run_check
 from dynamo_opensearch.core.preflight.findings import CheckResult
 from tests.support import remedies
@@ -40,6 +41,24 @@ def check(*groups: dict[str, Any], settings: dict[str, Any] | None = None, **ans
 def test_a_rule_for_the_whole_vpc_lets_every_group_of_it_in() -> None:
     found = check(group("sg-endpoint", ingress=BY_VPC), group("sg-a"), settings={"from_security_groups": ["sg-a"]})
     assert found.state == "passed", str(found)
+
+
+def test_a_group_that_may_reach_the_endpoints_subnets_only_gets_through() -> None:
+    narrow = [{"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443, "IpRanges": [{"CidrIp": "10.0.1.0/24"}]}]
+    groups = group("sg-endpoint", ingress=BY_VPC), group("sg-a", egress=narrow)
+    settings = {"from_security_groups": ["sg-a"]}
+    for cidr, what in (("10.0.1.0/25", []), ("10.0.2.0/24", ["port 443 out of sg-a"])):
+        answer = {"Subnets": [{"SubnetId": "subnet-1", "CidrBlock": cidr}]}
+        found = check(*groups, settings=settings, ec2__describe_subnets=answer)
+        assert [one.what for one in found.findings] == what
+
+
+def test_addresses_are_asked_for_only_where_rules_are_for_addresses() -> None:
+    named = [{"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443, "UserIdGroupPairs": [{"GroupId": "sg-a"}]}]
+    refusing = AccessDeniedError("ec2", "ec2:DescribeVpcs", "vpc-1", "UnauthorizedOperation")
+    answers = {"ec2__describe_vpcs": refusing, "ec2__describe_subnets": refusing}
+    settings = {"from_security_groups": ["sg-a"]}
+    assert check(group("sg-endpoint", ingress=named), group("sg-a"), settings=settings, **answers).state == "passed"
 
 
 def test_a_group_of_a_peered_vpc_must_be_named() -> None:

@@ -112,7 +112,10 @@ def _mapping_findings(side: Side, state: IndexState) -> Iterator[Finding]:
 
 
 def _setting_findings(side: Side, state: IndexState) -> Iterator[Finding]:
-    for name, wanted in sorted({**_DEFAULTS, **side.mapping.settings}.items()):
+    expected = {**_DEFAULTS, **side.mapping.settings}
+    if str(expected.get("index.auto_expand_replicas", "false")).lower() != "false":
+        expected.pop("index.number_of_replicas")  # as many as there are nodes
+    for name, wanted in sorted(expected.items()):
         actual = state.settings.get(name)
         if actual in (None, "_none") and wanted in (None, "_none"):
             continue

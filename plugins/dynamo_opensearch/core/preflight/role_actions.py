@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from dynamo_opensearch.core.errors import AccessDeniedError
 from dynamo_opensearch.core.preflight.findings import Finding
 from dynamo_opensearch.core.preflight.lines import compact
-from dynamo_opensearch.core.preflight.policies.documents import Request, sources
+from dynamo_opensearch.core.preflight.policies.documents import Request, Statement, sources
 from dynamo_opensearch.core.preflight.policies.evaluation import Decision, Verdict, decide
 from dynamo_opensearch.core.preflight.policies.simulation import RoleRights
 from dynamo_opensearch.core.preflight.policies.writing import allow, policy, policy_name
@@ -124,12 +124,13 @@ def _untold(role: RoleOfTarget, action: str) -> Finding:
 
 
 def _lacking(role: RoleOfTarget, rights: RoleRights, need: _Need, decision: Decision) -> Finding:
-    by = _responsible(role, rights, need.action, need.scope.sample)
+    statements = _responsible(role, rights, need.action, need.scope.sample)
+    by = sources(statements)
     if decision.verdict is Verdict.NOT_ALLOWED:
         remedy = _allow_line(role, need)
     elif decision.verdict is Verdict.DENIED:
-        show = role.side.aws_line("iam", "get-account-authorization-details", filter=["Role", "LocalManagedPolicy"])
-        remedy = f"take the Deny out{f' of {by}' if by else ''}; where it stands: {show}"
+        where = by or "the organisation's policies, or of one that may not be read"
+        remedy = "; ".join([f"take the Deny out of {where}", *_show_lines(role, statements)])
     else:
         remedy = role.accept_line(need.action)
     return Finding(
@@ -147,7 +148,7 @@ def _too_wide(role: RoleOfTarget, rights: RoleRights, needs: list[_Need]) -> Ite
     for need, stranger in asked:
         if decisions[need.action, stranger].verdict is not Verdict.ALLOWED:
             continue
-        by = _responsible(role, rights, need.action, stranger) or "its policies"
+        by = sources(_responsible(role, rights, need.action, stranger)) or "its policies"
         yield Finding(
             what=f"{need.action} of {role.role_name}",
             found=f"allowed by {by} on other resources as well, such as {stranger}",
@@ -156,13 +157,23 @@ def _too_wide(role: RoleOfTarget, rights: RoleRights, needs: list[_Need]) -> Ite
         )
 
 
-def _responsible(role: RoleOfTarget, rights: RoleRights, action: str, resource: str) -> str:
-    """The statements that decide, by the documents; nothing where these may not be read."""
+def _responsible(role: RoleOfTarget, rights: RoleRights, action: str, resource: str) -> tuple[Statement, ...]:
+    """The statements that decide, by the documents; none where these may not be read."""
     request = Request(action=action, resource=resource, context=role.context)
     try:
-        return sources(decide(rights.policies, request).by)
+        return decide(rights.policies, request).by
     except AccessDeniedError:
-        return ""
+        return ()
+
+
+def _show_lines(role: RoleOfTarget, statements: Iterable[Statement]) -> Iterator[str]:
+    """What shows the policies that these stand in."""
+    for source in dict.fromkeys(one.source for one in statements):
+        name = source.rpartition(" ")[2]
+        if name.startswith("arn:"):
+            yield role.side.aws_line("iam", "get-policy", policy_arn=name)
+        else:
+            yield role.side.aws_line("iam", "get-role-policy", role_name=role.role_name, policy_name=name)
 
 
 def _allow_line(role: RoleOfTarget, need: _Need) -> str:

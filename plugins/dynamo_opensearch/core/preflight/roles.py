@@ -1,6 +1,6 @@
 """The roles: there, to be assumed by the right service, allowed what the target needs, and no more widely than that."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from dynamo_opensearch.core.aws.control_plane import ResourceMissingError
@@ -8,7 +8,13 @@ from dynamo_opensearch.core.errors import AccessDeniedError
 from dynamo_opensearch.core.preflight.findings import Finding, NotAskedForError
 from dynamo_opensearch.core.preflight.lines import compact
 from dynamo_opensearch.core.preflight.look import Look
-from dynamo_opensearch.core.preflight.policies.documents import Request, Statement, sources, statements_of
+from dynamo_opensearch.core.preflight.policies.documents import (
+    Request,
+    Statement,
+    raw_statements,
+    sources,
+    statements_of,
+)
 from dynamo_opensearch.core.preflight.policies.evaluation import (
     Decision,
     Verdict,
@@ -45,7 +51,7 @@ def look_at_roles(side: Side) -> Look:
         if isinstance(found, Finding):
             findings.append(found)
             continue
-        trust = statements_of(found["AssumeRolePolicyDocument"], f"trust policy of {one.role_name}")
+        trust = statements_of(found["AssumeRolePolicyDocument"], _source(one))
         rights = RoleRights(side.aws, found)
         findings += (*_trust_findings(one, found, trust), *with_refusals(side, action_findings(one, rights)))
         fields |= _fields(one, found, trust)
@@ -116,12 +122,13 @@ def _missing(role: RoleOfTarget) -> Finding:
 def _trust_findings(role: RoleOfTarget, found: dict[str, Any], trust: tuple[Statement, ...]) -> Iterator[Finding]:
     request = Request(action=_ASSUME, resource="*", context=role.trust_context)
     services = list(role.settings.assumed_by)
-    if is_open_to_all(trust):
+    if open_ones := [one for one in trust if is_open_to_all(one)]:
+        kept = _without(role, found, open_ones) or [_trusting(services or ["<service>.amazonaws.com"])]
         yield Finding(
             what=f"trust policy of {role.role_name}",
             found="everybody of every account",
             expected=", ".join(services) or "one service",
-            remedy=_trust_line(role, [_trusting(services or ["<service>.amazonaws.com"])]),
+            remedy=_trust_line(role, kept),
         )
     for service in services:
         decision = decide_assumption(trust, service, request)
@@ -139,14 +146,20 @@ def _trust_findings(role: RoleOfTarget, found: dict[str, Any], trust: tuple[Stat
 def _trust_remedy(role: RoleOfTarget, found: dict[str, Any], service: str, decision: Decision) -> str:
     if decision.verdict is Verdict.CONDITIONAL:
         return role.accept_line(_ASSUME)
-    document = found["AssumeRolePolicyDocument"]
-    there = document.get("Statement", []) if isinstance(document, dict) else []
-    listed = [there] if isinstance(there, dict) else list(there)
     if decision.verdict is Verdict.DENIED:
-        source = decision.by[0].source
-        kept = [one for one in listed if statements_of({"Statement": one}, source)[0] not in decision.by]
-        return _trust_line(role, kept)
-    return _trust_line(role, [*listed, _trusting([service])])
+        return _trust_line(role, _without(role, found, decision.by))
+    return _trust_line(role, [*_without(role, found, ()), _trusting([service])])
+
+
+def _without(role: RoleOfTarget, found: dict[str, Any], taken: Sequence[Statement]) -> list[Any]:
+    """The trust policy's statements but these."""
+    source = _source(role)
+    listed = raw_statements(found["AssumeRolePolicyDocument"], source)
+    return [one for one in listed if statements_of({"Statement": one}, source)[0] not in taken]
+
+
+def _source(role: RoleOfTarget) -> str:
+    return f"trust policy of {role.role_name}"
 
 
 def _trust_line(role: RoleOfTarget, statements: list[Any]) -> str:

@@ -1,6 +1,6 @@
 """The way to OpenSearch within a VPC: there, available, in the right subnets, open for those who need it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 from ipaddress import ip_network
 from typing import Any
@@ -16,6 +16,7 @@ from dynamo_opensearch.core.targets.environment import VpcEndpointSettings
 PORT = 443
 _WITHIN_A_VPC = ("Interface", "OpenSearch", "domain")
 Group = dict[str, Any]
+Networks = Callable[[], tuple[Network, ...]]
 
 
 def look_at_vpc_endpoint(side: Side) -> Look:
@@ -158,11 +159,15 @@ class _Rules:
                 remedy=self._side.file_line("vpc_endpoint.from_security_groups", ["<group>"]),
             )
             return
-        inside = self._vpc_networks() if group.get("VpcId") == self._endpoint.vpc else ()
-        peer = Peer(groups=frozenset({group_id}), networks=inside)
-        yield from self.into_endpoint(peer, group_id, {"UserIdGroupPairs": [{"GroupId": group_id}]})
-        back = Peer(groups=frozenset(self._endpoint.groups), networks=inside)
-        if not lets_through(group.get("IpPermissionsEgress") or (), PORT, back, self._entries_of):
+        is_neighbour = group.get("VpcId") == self._endpoint.vpc
+        yield from self.into_endpoint(
+            Peer(groups=frozenset({group_id})),
+            group_id,
+            {"UserIdGroupPairs": [{"GroupId": group_id}]},
+            self._vpc_networks if is_neighbour else tuple,
+        )
+        endpoint = Peer(groups=frozenset(self._endpoint.groups))
+        if not self._is_open(group.get("IpPermissionsEgress") or (), endpoint, self._subnet_networks):
             source = {"UserIdGroupPairs": [{"GroupId": self._endpoint.groups[0]}]}
             yield Finding(
                 what=f"port {PORT} out of {group_id}",
@@ -171,14 +176,23 @@ class _Rules:
                 remedy=self._line("authorize-security-group-egress", group_id, source),
             )
 
-    def into_endpoint(self, peer: Peer, name: str, source: dict[str, Any]) -> Iterator[Finding]:
-        if not lets_through(self._ingress, PORT, peer, self._entries_of):
+    def into_endpoint(
+        self, peer: Peer, name: str, source: dict[str, Any], networks_of: Networks = tuple
+    ) -> Iterator[Finding]:
+        if not self._is_open(self._ingress, peer, networks_of):
             yield Finding(
                 what=f"port {PORT} from {name}",
                 found=f"no rule in {', '.join(self._endpoint.groups)}",
                 expected="a rule that lets it in",
                 remedy=self._line("authorize-security-group-ingress", self._endpoint.groups[0], source),
             )
+
+    def _is_open(self, rules: Iterable[dict[str, Any]], peer: Peer, networks_of: Networks) -> bool:
+        """By the peer itself, else by where it is, which is asked for only then."""
+        if lets_through(rules, PORT, peer, self._entries_of):
+            return True
+        networks = networks_of()
+        return bool(networks) and lets_through(rules, PORT, Peer(networks=networks), self._entries_of)
 
     def _line(self, operation: str, group_id: str, source: dict[str, Any]) -> str:
         permission = {"IpProtocol": "tcp", "FromPort": PORT, "ToPort": PORT, **source}
@@ -190,7 +204,16 @@ class _Rules:
             raise ResourceMissingError("ec2", "DescribeSecurityGroups", group_id)
         return dict(answer["SecurityGroups"][0])
 
+    def _subnet_networks(self) -> tuple[Network, ...]:
+        """Where the endpoint is."""
+        subnets = list(self._endpoint.subnets)
+        if not subnets:
+            return ()
+        answer = self._side.aws.ask("ec2", "describe_subnets", ", ".join(subnets), SubnetIds=subnets)
+        return tuple(ip_network(one["CidrBlock"]) for one in answer["Subnets"])
+
     def _vpc_networks(self) -> tuple[Network, ...]:
+        """Where a group of the same VPC may be."""
         vpc = self._endpoint.vpc
         found = self._side.aws.ask("ec2", "describe_vpcs", vpc, VpcIds=[vpc])["Vpcs"]
         blocks = [block for one in found for block in one.get("CidrBlockAssociationSet") or ()]

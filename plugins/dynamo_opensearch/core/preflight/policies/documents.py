@@ -76,9 +76,17 @@ def statements_of(document: str | Mapping[str, Any], source: str) -> tuple[State
     Raises:
         PolicyDocumentError: it is none.
     """
-    content = _decoded(document, source)
-    listed = content.get("Statement", ())
-    return tuple(_statement(one, source) for one in ([listed] if isinstance(listed, dict) else listed))
+    return tuple(_statement(one, source) for one in raw_statements(document, source))
+
+
+def raw_statements(document: str | Mapping[str, Any], source: str) -> list[Any]:
+    """The same as they stand in the document, for one that is to be put anew.
+
+    Raises:
+        PolicyDocumentError: it is none.
+    """
+    listed = _decoded(document, source).get("Statement", ())
+    return [listed] if isinstance(listed, dict) else list(listed)
 
 
 def _decoded(document: str | Mapping[str, Any], source: str) -> Mapping[str, Any]:

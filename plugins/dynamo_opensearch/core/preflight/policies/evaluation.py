@@ -3,7 +3,7 @@
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -75,13 +75,7 @@ def _is_of_service(statement: Statement, service: str) -> bool:
     return service in named.get("Service", ()) or "*" in named.get("*", ())
 
 
-def is_open_to_all(trust: Sequence[Statement]) -> bool:
-    """Whether a trust policy lets anybody of any account assume its role, without a condition."""
-    return any(
-        one.is_allow and not one.condition and one.principals is not None and "*" in _accounts(one.principals)
-        for one in trust
-    )
-
-
-def _accounts(principals: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
-    return (*principals.get("*", ()), *principals.get("AWS", ()))
+def is_open_to_all(statement: Statement) -> bool:
+    """Whether a statement of a trust policy lets anybody of any account assume its role, without a condition."""
+    named = statement.principals or {}
+    return statement.is_allow and not statement.condition and "*" in (*named.get("*", ()), *named.get("AWS", ()))
