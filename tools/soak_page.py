@@ -1,4 +1,7 @@
-"""docs/soak.md, made from build/soak.json after `make soak`: `python -m tools.soak_page`."""
+"""docs/soak.md, made from build/soak.json after `make soak`: `python -m tools.soak_page`.
+
+A run that is not in build/soak.json keeps what stands there, with its own commit.
+"""
 
 import json
 import sys
@@ -19,18 +22,18 @@ code with the package: boto3's deserializer, plain HTTP, a comparison of diction
 
 def main() -> int:
     """Write the page."""
-    PAGE.write_text(render(json.loads(RESULTS.read_text())))
+    PAGE.write_text(render(json.loads(RESULTS.read_text()), PAGE.read_text()))
     print(PAGE)
     return 0
 
 
-def render(results: Mapping[str, Mapping[str, Any]]) -> str:
-    """A table for each run, in the order of their names."""
-    parts = [HEAD]
-    for what, figures in sorted(results.items()):
+def render(results: Mapping[str, Mapping[str, Any]], page: str = "") -> str:
+    """A table for each run, in the order of their names; ``page``: what stood there before."""
+    sections = {one.split("\n", 1)[0]: one.split("\n", 1)[1] for one in page.split("\n## ")[1:]}
+    for what, figures in results.items():
         rows = "\n".join(f"| {name} | {_shown(value)} |" for name, value in figures.items())
-        parts.append(f"## {what.replace('_', ' ')}\n\n| | |\n|---|---|\n{rows}\n")
-    return "\n".join(parts)
+        sections[what.replace("_", " ")] = f"\n| | |\n|---|---|\n{rows}\n"
+    return "\n".join([HEAD, *(f"## {what}\n{text}" for what, text in sorted(sections.items()))])
 
 
 def _shown(value: Any) -> str:
