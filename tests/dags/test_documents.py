@@ -83,6 +83,15 @@ def test_the_example_of_a_target_file_is_one() -> None:
     assert Target.model_validate(yaml.safe_load(example[1])).index_base == "members"
 
 
+def test_the_example_of_an_environment_names_everything_that_preflight_asks_for() -> None:
+    example = re.findall(r"```yaml\n(.*?)```", TARGET_FILES, re.DOTALL)[1]
+    environment = Environment.model_validate(yaml.safe_load(example)["environments"]["production"])
+    for name in ("table_settings", "opensearch", "dead_letters", "indexer", "vpc_endpoint", "cognito", "roles"):
+        assert getattr(environment, name), name
+    for role in environment.roles.values():
+        assert role.actions
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_lead_to_files(page: Path) -> None:
     links = re.findall(r"\]\(([^)#]+)\)", page.read_text())

@@ -84,6 +84,9 @@ def test_actions_match_whatever_their_capitals(pattern: str, action: str, matche
         ("arn:aws:*:table/members", TABLE, Tri.NO),
         ("arn:aws:dynamodb:*", TABLE, Tri.YES),
         ("arn:aws:dynamodb", TABLE, Tri.YES),
+        ("arn:aws:dynamodb:eu-central-?:000000000000:table/members", TABLE, Tri.YES),
+        ("arn:aws:dynamodb:eu-central-1?000000000000:table/members:", TABLE, Tri.NO),
+        ("arn:aws?dynamodb:eu-central-1:000000000000:table/members", TABLE, Tri.NO),
         ("arn:aws:sqs", TABLE, Tri.NO),
         # In the resource, slash and colon are characters like others.
         ("arn:aws:s3:::bucket/*/x/*", "arn:aws:s3:::bucket/1/2/x/3/y", Tri.YES),
@@ -138,6 +141,7 @@ def test_a_deny_on_a_condition_that_cannot_be_judged_makes_what_is_allowed_condi
         ({"StringNotEquals": {"aws:RequestedRegion": ["us-east-1", "eu-central-1"]}}, Tri.NO),
         ({"StringLike": {"aws:RequestedRegion": "eu-*"}}, Tri.YES),
         ({"StringEquals": {"aws:RequestedRegion": "eu-*"}}, Tri.NO),
+        ({"StringEquals": {"aws:SecureTransport": True}}, Tri.YES),
         ({"StringNotLike": {"aws:RequestedRegion": "eu-*"}}, Tri.NO),
         ({"StringEqualsIgnoreCase": {"aws:RequestedRegion": "EU-central-1"}}, Tri.YES),
         ({"StringNotEqualsIgnoreCase": {"aws:RequestedRegion": "EU-central-1"}}, Tri.NO),
