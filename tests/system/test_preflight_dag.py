@@ -45,13 +45,18 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]
 def ready(deployment: Deployment) -> Iterator[ReadyEnvironment]:
     """A healthy environment, which the target file describes."""
     environment = ReadyEnvironment(deployment.aws.url, deployment.search.url, name="local", kind="domain").build()
-    target = environment.target.model_dump(mode="json", exclude_unset=True)
-    target["airflow"] = {"retry_delay_s": 1}
-    (deployment.include / "targets" / "members.yaml").write_text(yaml.safe_dump(target))
+    write_target(deployment, environment)
     mapping = {"settings": environment.mapping_settings, "mappings": environment.mappings}
     (deployment.include / "mappings" / "members.json").write_text(json.dumps(mapping))
     yield environment
     environment.close()
+
+
+def write_target(deployment: Deployment, environment: ReadyEnvironment) -> None:
+    """As the environment's settings are now."""
+    target = environment.target.model_dump(mode="json", exclude_unset=True)
+    target["airflow"] = {"retry_delay_s": 1}
+    (deployment.include / "targets" / "members.yaml").write_text(yaml.safe_dump(target))
 
 
 def preflight(deployment: Deployment) -> tuple[str, str, dict[str, set[str | None]]]:
@@ -77,16 +82,22 @@ def test_a_healthy_environment_is_green_and_the_first_line_says_on_what(
 def test_two_faults_are_exactly_two_red_tasks_and_the_table_says_how_to_mend_them(
     deployment: Deployment, ready: ReadyEnvironment
 ) -> None:
+    del ready.settings["cognito"]
+    write_target(deployment, ready)
     ready.update_mapping(Enabled=False)
     ready.make("sqs").set_queue_attributes(QueueUrl=ready.queue_url, Attributes={"MessageRetentionPeriod": "3600"})
     run_id, state, tasks = preflight(deployment)
     assert state == "failed"
     faults = {"dead_letters", "event_source_mapping"}
     assert {name for name, found in tasks.items() if found == {"failed"}} == {*faults, "gate", "confirm"}
-    assert {name for name, found in tasks.items() if found == {"success"}} == {*CHECKS, "identify"} - faults
+    assert {name for name, found in tasks.items() if found == {"skipped"}} == {"cognito"}, "it is not asked for"
+    assert {name for name, found in tasks.items() if found == {"success"}} == {*CHECKS, "identify"} - faults - {
+        "cognito"
+    }
     gate = deployment.log(run_id, "gate", PREFLIGHT)
     rows = {row.split("|")[0].strip(): row for row in gate.splitlines() if row.count(" | ") == 4}
     assert set(rows) >= faults
+    assert any(row.startswith("cognito") and "not asked for" in row for row in gate.splitlines())
     assert "aws sqs set-queue-attributes" in rows["dead_letters"]
     assert (
         f"aws lambda update-event-source-mapping --uuid {ready.mapping_uuid} --enabled" in rows["event_source_mapping"]
