@@ -101,29 +101,29 @@ def domain(**changes: Any) -> CheckResult:
     return run_check("vpc_endpoint", scripted_side({"opensearch.describe_domain": {"DomainStatus": status}}, settings))
 
 
+GROUPS = "security groups of the endpoint"
+IN_VPC = {"VPCId": "vpc-1", "SubnetIds": ["subnet-1"]}
+
+
 @pytest.mark.parametrize(
-    ("changes", "what"),
+    ("changes", "found"),
     [
-        ({}, {"kind", "subnets", "security groups of the endpoint"}),
-        (
-            {"Created": False, "VPCOptions": {"VPCId": "vpc-1", "SubnetIds": ["subnet-1"]}},
-            {"state", "security groups of the endpoint"},
-        ),
-        (
-            {"Deleted": True, "VPCOptions": {"VPCId": "vpc-1", "SubnetIds": ["subnet-1"]}},
-            {"state", "security groups of the endpoint"},
-        ),
-        ({"VPCOptions": {"VPCId": "vpc-1", "SubnetIds": ["subnet-2"]}}, {"subnets", "security groups of the endpoint"}),
+        ({}, {"kind": "public domain", "subnets": "none", GROUPS: "none"}),
+        ({"Created": False, "VPCOptions": IN_VPC}, {"state": "being created", GROUPS: "none"}),
+        ({"Deleted": True, "VPCOptions": IN_VPC}, {"state": "deleted", GROUPS: "none"}),
+        ({"VPCOptions": {**IN_VPC, "SubnetIds": ["subnet-2"]}}, {"subnets": "subnet-2", GROUPS: "none"}),
     ],
 )
-def test_a_domain_outside_a_vpc_or_on_its_way_is_none_that_leads_anywhere(
-    changes: dict[str, Any], what: set[str]
-) -> None:
-    found = domain(**changes)
-    assert {one.what for one in found.findings} == what
-    for one in found.findings:
+def test_a_domain_outside_a_vpc_or_on_its_way_leads_nowhere(changes: dict[str, Any], found: dict[str, str]) -> None:
+    findings = {one.what: one for one in domain(**changes).findings}
+    assert {what: one.found for what, one in findings.items()} == found
+    for what, one in findings.items():
         for line in remedies.commands(one.remedy):
             remedies.check_line(line)
+        if what == "state":
+            assert "aws opensearch describe-domain --domain-name search" in one.remedy
+        if what in ("subnets", GROUPS):
+            assert "aws opensearch update-domain-config --domain-name search" in one.remedy
 
 
 def test_further_subnets_of_a_managed_endpoint_come_with_those_that_it_has() -> None:
@@ -135,6 +135,7 @@ def test_further_subnets_of_a_managed_endpoint_come_with_those_that_it_has() -> 
     settings = {"vpc_endpoint": {"id": "aos-1", "subnets": ["subnet-1", "subnet-2"]}}
     side = scripted_side({"opensearch.describe_vpc_endpoints": {"VpcEndpoints": [endpoint]}}, settings)
     (finding,) = run_check("vpc_endpoint", side).findings
+    assert "aws opensearch update-vpc-endpoint --vpc-endpoint-id aos-1" in finding.remedy
     assert '{"SecurityGroupIds":["sg-endpoint"],"SubnetIds":["subnet-1","subnet-2"]}' in finding.remedy
     remedies.check_line(finding.remedy)
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from dynamo_opensearch.core.errors import AccessDeniedError
-from dynamo_opensearch.core.preflight.checklist import run_check
+from dynamo_opensearch.core.preflight.checklist import CHECKS, run_check
 from dynamo_opensearch.core.preflight.findings import CheckResult
 from dynamo_opensearch.core.preflight.policies.writing import policy_name
 from dynamo_opensearch.core.preflight.scopes import Place, scopes_of
@@ -79,6 +79,17 @@ def test_a_sample_fits_its_pattern_and_the_stranger_does_not(action: str) -> Non
         assert matches_arn(one.pattern, one.sample) is Tri.YES
         assert one.stranger is not None
         assert matches_arn(one.pattern, one.stranger) is Tri.NO
+
+
+@pytest.mark.parametrize(
+    ("action", "request_"),
+    [("es:ESHttpPost", "_bulk"), ("es:ESHttpPut", "_bulk"), ("es:ESHttpGet", "_search"), ("es:ESHttpHead", "_search")],
+)
+def test_a_request_to_the_domain_is_one_through_the_alias(action: str, request_: str) -> None:
+    (scope,) = scopes_of(
+        action, RoleSettings(arn=ROLE), scripted_side(settings=NAMED), Place.of(ROLE, "eu-central-1"), None
+    )
+    assert scope.sample == f"{DOMAIN}/members-live/{request_}"
 
 
 def test_policies_that_are_put_have_names_of_their_own() -> None:
@@ -246,6 +257,28 @@ def test_a_role_is_asked_for_by_its_name_without_its_path() -> None:
 
     check({"iam.get_role": noting, "iam.simulate_principal_policy": simulated()})
     assert names == ["indexer"]
+
+
+def test_a_policy_for_one_stream_is_good_as_long_as_the_table_has_it() -> None:
+    table = f"arn:aws:dynamodb:{HERE}:table/members"
+    stream = f"{table}/stream/2026-01-01T00:00:00.000"
+    statement = {"Effect": "Allow", "Action": "dynamodb:GetRecords", "Resource": stream}
+    refused = AccessDeniedError("iam", "iam:SimulatePrincipalPolicy", ROLE, "AccessDenied")
+    answers = {"iam.simulate_principal_policy": refused, **documents(statement)}
+    for is_on, arn, state in ((True, stream, "passed"), (True, f"{stream}-2", "failed"), (False, stream, "failed")):
+        described = {"Table": {"StreamSpecification": {"StreamEnabled": is_on}, "LatestStreamArn": arn}}
+        found, _ = check({**answers, "dynamodb.describe_table": described}, ("dynamodb:GetRecords",))
+        assert found.state == state
+
+
+def test_only_who_may_assume_a_role_is_compared() -> None:
+    allow, deny = (
+        {"Effect": effect, "Principal": {"Service": f"{effect.lower()}ed.amazonaws.com"}, "Action": "sts:AssumeRole"}
+        for effect in ("Allow", "Deny")
+    )
+    role = described(AssumeRolePolicyDocument={"Statement": [allow, deny]})
+    side = scripted_side({"iam.get_role": role}, {"roles": {"indexer": {"arn": ROLE}}})
+    assert CHECKS["roles"].look(side).fields["indexer: assumed by"] == ["allowed.amazonaws.com"]
 
 
 def test_a_table_that_is_not_there_does_not_keep_roles_from_being_looked_at() -> None:
