@@ -53,6 +53,11 @@ class Reconciliation(Schedule):
         return self
 
 
+def _every_night() -> Reconciliation:
+    """The default; built unchecked, since the indexer, which runs without Airflow, has no croniter to check it."""
+    return Reconciliation.model_construct(cron="30 2 * * *")
+
+
 class Notifier(BaseModel):
     """One of Airflow's notifiers, by class path, with its arguments."""
 
@@ -76,9 +81,7 @@ class AirflowSettings(BaseModel):
     retries: int = Field(3, ge=0, le=100, description="Tries after the first one, per task.")
     retry_delay_s: float = Field(30, ge=0, le=86_400, description="Seconds before the first retry; doubles.")
     task_timeout_h: float = Field(12, gt=0, le=24 * 30, description="Hours after which a task is stopped.")
-    nightly: Reconciliation = Field(
-        default_factory=lambda: Reconciliation(cron="30 2 * * *"), description="When <target>_reconcile runs."
-    )
+    nightly: Reconciliation = Field(default_factory=_every_night, description="When <target>_reconcile runs.")
     weekly: Reconciliation | None = Field(
         None, description="When it looks more closely (depth content, unless said); in the time zone of nightly."
     )
