@@ -85,13 +85,13 @@ class ScannedTable:
 class SearchedCluster(AliasCluster):
     """Indices that are searched as the last refresh left them, by points in time of one shard; _mget is real-time.
 
-    ``page_documents``: in an answer, whatever is asked for. ``gaps``: how many documents of a shard no search hands
-    over. ``before_page`` and ``before_mget`` are called before each.
+    ``gaps``: how many documents of a shard no search hands over. ``before_page`` and ``before_mget`` are called before
+    each.
     """
 
     def __init__(self, shards: int = 2) -> None:
         super().__init__()
-        self.shards, self.page_documents, self.gaps, self.version = shards, 9, 0, "2.13.0"
+        self.shards, self.gaps, self.version = shards, 0, "2.13.0"
         self.visible: dict[str, dict[str, Document]] = {}
         self.pits: dict[str, list[tuple[str, Document]]] = {}
         self.requested: list[tuple[str, str]] = []
@@ -174,7 +174,7 @@ class SearchedCluster(AliasCluster):
         asked = orjson.loads(orjson.dumps(body))
         found = self.pits[asked["pit"]["id"]]
         start = asked.get("search_after", [-1])[0] + 1
-        end = min(start + min(asked["size"], self.page_documents), len(found) - self.gaps)
+        end = min(start + asked["size"], len(found) - self.gaps)
         hits = [
             {"_id": name, "sort": [start + place]} | ({"_source": document} if asked["_source"] else {})
             for place, (name, document) in enumerate(found[start:end])

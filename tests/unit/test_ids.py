@@ -102,6 +102,8 @@ PLAIN = st.text(alphabet="ab-7\u00e9", min_size=1, max_size=140).map(lambda text
     )
 )
 @example([[{"S": "a"}], [{"S": "%"}]])
+@example([[{"S": "a"}], [{"S": "a|b"}]])
+@example([[{"S": "a"}], [{"S": "a" * 513}]])
 @example([[{"S": "a"}], [{"N": "1.0"}]])
 def test_the_ids_of_many_keys_are_those_of_each(keys: list[list[KeyPart]]) -> None:
     assert document_ids(keys) == [document_id(key) for key in keys]

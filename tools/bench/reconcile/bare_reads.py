@@ -71,7 +71,7 @@ def _index_pages(task: ReconcileTask, plan: ReconcilePlan) -> Iterator[int]:
         expected = expected if after else answer["hits"]["total"]["value"]
         found += len(hits)
         after = {"search_after": hits[-1]["sort"]}
-        size = next_page(size, len(hits), answer_bytes, has_content)
+        size = next_page(size, answer_bytes, has_content)
         yield len(hits)
     connection.request("DELETE", "/_search/point_in_time", orjson.dumps({"pit_id": [opened["pit_id"]]}), _HEADERS)
     connection.getresponse().read()

@@ -9,6 +9,7 @@ replica that copies segments may lag behind a refresh.
 
 import logging
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 from urllib.parse import quote
@@ -31,6 +32,7 @@ FIRST_PAGE = 100
 """Documents of a shard's first page."""
 _LARGEST_CONTENT_PAGE, _LARGEST_KEYS_PAGE = 2_000, 10_000
 _NOT_FOUND = 404
+_SORT = '"sort":'
 KEYS_FIELDS = "timed_out,_shards.failed,hits.total.value,hits.hits._id,hits.hits._routing,hits.hits.sort"
 
 
@@ -87,12 +89,18 @@ def read_shard(
         ShardsFailedError: the shard did not answer, or not for all of its documents.
         ServiceUnavailableError, AccessDeniedError, OpenSearchRequestError: as ``PatientCluster.request``.
     """
-    rows = 0
+    has_content = depth == "content"
+    rows = expected = 0
     with point_in_time(cluster, index, shard) as pit:
-        for page in _pages(cluster, index, pit, depth):
+        for text in _one_ahead(_answers(cluster, index, pit, has_content), f"index-{shard}"):
             on_page()
-            sink.write(page)
-            rows += page.num_rows
+            found = _decoded(text, index, has_content).get("hits", {})
+            hits = found.get("hits", [])
+            expected = plain_integer(found["total"]["value"]) if "total" in found else expected
+            sink.write(_rows(hits, has_content))
+            rows += len(hits)
+    if rows != expected:
+        raise ShardsFailedError(index, "search", f"{rows} documents came, {expected} were counted")
     return SideRead(rows=rows)
 
 
@@ -127,31 +135,36 @@ def _release(cluster: PatientCluster, pit: str) -> None:
         log.warning("a point in time was not released, it ends by itself in %s: %s", _KEEP_ALIVE, error)
 
 
-def _pages(cluster: PatientCluster, index: str, pit: str, depth: Depth) -> Iterator[Rows]:
-    """Rows, page by page, as many as the shard says it has."""
-    has_content = depth == "content"
-    size, expected, found = FIRST_PAGE, 0, 0
-    after: list[Any] | None = None
-    while after is None or found < expected:
-        answer_bytes, answer = _search(cluster, index, pit, has_content, size, after)
-        _check_shards(answer, index, "search")
-        if after is None:
-            expected = plain_integer(answer["hits"]["total"]["value"])
-        hits = answer["hits"].get("hits", [])
-        if not hits:
-            break
-        found += len(hits)
-        after = hits[-1]["sort"]
-        size = next_page(size, len(hits), answer_bytes, has_content)
-        yield _rows(hits, has_content)
-    if found != expected:
-        raise ShardsFailedError(index, "search", f"{found} documents came, {expected} were counted")
+def _one_ahead(answers: Iterator[str], name: str) -> Iterator[str]:
+    """The same answers, the next one fetched while the last is worked on."""
+    reader = ThreadPoolExecutor(1, thread_name_prefix=name)
+    try:
+        coming = reader.submit(next, answers, None)
+        while (answer := coming.result()) is not None:
+            coming = reader.submit(next, answers, None)
+            yield answer
+    finally:
+        reader.shutdown(wait=False, cancel_futures=True)  # a caller that stops does not wait for a page it won't use
+
+
+def _answers(cluster: PatientCluster, index: str, pit: str, has_content: bool) -> Iterator[str]:
+    """Answers, page by page, as many as the shard's count asks for, each asked for before the last is decoded."""
+    size, text = FIRST_PAGE, _search(cluster, index, pit, has_content, FIRST_PAGE, None)
+    left = plain_integer(_decoded(text, index, has_content)["hits"]["total"]["value"])
+    while True:
+        yield text
+        left -= size
+        after = _last_sort(text)
+        if left <= 0 or after is None:
+            return
+        size = next_page(size, len(text), has_content)
+        text = _search(cluster, index, pit, has_content, size, after)
 
 
 def _search(
     cluster: PatientCluster, index: str, pit: str, has_content: bool, size: int, after: list[Any] | None
-) -> tuple[int, dict[str, Any]]:
-    """One page after ``after``, and the bytes that it had."""
+) -> str:
+    """One page after ``after``."""
     body: dict[str, Any] = {
         "pit": {"id": pit, "keep_alive": _KEEP_ALIVE},
         "size": size,
@@ -162,24 +175,54 @@ def _search(
     if after is not None:
         body["search_after"] = after
     params = {"allow_partial_search_results": "false"} | ({} if has_content else {"filter_path": KEYS_FIELDS})
-    decode = decode_exact if has_content else orjson.loads
     try:
-        answer: tuple[int, dict[str, Any]] = cluster.request(
-            "POST", "/_search", params=params, body=body, decode=lambda text: (len(text), decode(text))
-        )
+        return str(cluster.request("POST", "/_search", params=params, body=body, decode=_whole))
     except OpenSearchRequestError as error:
         if error.status != _NOT_FOUND or error.error_type == "index_not_found_exception":
             raise
         problem = "the point in time is over, as after a restart of the node that held it"
         raise ShardsFailedError(index, "search", problem) from error
+
+
+def _whole(text: str) -> str:
+    """The text itself.
+
+    Raises:
+        ValueError: it was cut off.
+    """
+    if not text.endswith("}"):
+        raise ValueError("cut off")
+    return text
+
+
+def _last_sort(text: str) -> list[Any] | None:
+    """What the next page comes after: a hit's ``sort`` follows its ``_source``. None: there is no hit.
+
+    A wrong one would leave documents out or give them twice, which ``read_shard`` counts.
+    """
+    start = text.rfind(_SORT)
+    if start < 0:
+        return None
+    after: list[Any] = orjson.loads(text[start + len(_SORT) : text.index("]", start) + 1])
+    return after
+
+
+def _decoded(text: str, index: str, has_content: bool) -> dict[str, Any]:
+    try:
+        answer: dict[str, Any] = decode_exact(text) if has_content else orjson.loads(text)
+    except ValueError as error:
+        raise ShardsFailedError(index, "search", "the answer was cut off") from error
+    _check_shards(answer, index, "search")
     return answer
 
 
-def next_page(size: int, documents: int, answer_bytes: int, has_content: bool) -> int:
-    """As many documents as fit into a page, growing fourfold at most: the next ones may be larger."""
+def next_page(size: int, answer_bytes: int, has_content: bool) -> int:
+    """As many documents as fit into a page, growing fourfold at most: the next ones may be larger.
+
+    ``answer_bytes``: what the last ``size`` ones had.
+    """
     largest = _LARGEST_CONTENT_PAGE if has_content else _LARGEST_KEYS_PAGE
-    fitting = _PAGE_BYTES * documents // answer_bytes
-    return max(1, min(fitting, size * 4, largest))
+    return max(1, min(_PAGE_BYTES * size // answer_bytes, size * 4, largest))
 
 
 def _rows(hits: list[dict[str, Any]], has_content: bool) -> Rows:
