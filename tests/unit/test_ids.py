@@ -10,7 +10,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from dynamo_opensearch.core.documents.attribute_values import AttributeValueError
-from dynamo_opensearch.core.documents.ids import MAX_ID_BYTES, document_id, document_ids, routing_text
+from dynamo_opensearch.core.documents.builder import DocumentBuilder
+from dynamo_opensearch.core.documents.field_rules import FieldRules
+from dynamo_opensearch.core.documents.ids import MAX_ID_BYTES, document_id, routing_text
 from tests.support.typed_items import numbers
 
 KeyPart = dict[str, Any]
@@ -105,10 +107,20 @@ PLAIN = st.text(alphabet="ab-7\u00e9", min_size=1, max_size=140).map(lambda text
 @example([[{"S": "a"}], [{"S": "a|b"}]])
 @example([[{"S": "a"}], [{"S": "a" * 513}]])
 @example([[{"S": "a"}], [{"N": "1.0"}]])
-def test_the_ids_of_many_keys_are_those_of_each(keys: list[list[KeyPart]]) -> None:
-    assert document_ids(keys) == [document_id(key) for key in keys]
+def test_the_ids_of_many_items_are_those_of_their_keys(keys: list[list[KeyPart]]) -> None:
+    assert ids_of(keys) == [document_id(key) for key in keys]
 
 
-def test_among_many_keys_one_of_another_type_is_an_error() -> None:
+def test_among_many_items_a_key_of_another_type_is_an_error() -> None:
     with pytest.raises(AttributeValueError):
-        document_ids([[{"S": "a"}], [{"BOOL": True}]])
+        ids_of([[{"S": "a"}], [{"BOOL": True}]])
+
+
+def test_among_many_items_one_without_its_key_is_an_error() -> None:
+    with pytest.raises(KeyError, match="a0"):
+        DocumentBuilder(["a0"], FieldRules()).ids_of([{"a0": {"S": "1"}}, {"a1": {"S": "2"}}])
+
+
+def ids_of(keys: list[list[KeyPart]]) -> list[str]:
+    names = [f"a{number}" for number in range(len(keys[0]) if keys else 1)]
+    return DocumentBuilder(names, FieldRules()).ids_of([dict(zip(names, key, strict=True)) for key in keys])

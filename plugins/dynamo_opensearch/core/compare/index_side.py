@@ -9,7 +9,7 @@ replica that copies segments may lag behind a refresh.
 
 import logging
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from typing import Any
 from urllib.parse import quote
@@ -30,9 +30,12 @@ _PAGE_BYTES = 1_000_000
 """What an answer should have: with its decoded values it is several times that."""
 FIRST_PAGE = 100
 """Documents of a shard's first page."""
+_SENT_AFTER_S = 0.001
+"""How long the next request may take to be sent before the last answer is worked on: beside work it would wait for its
+turn, up to 5 ms for each piece that is sent."""
 _LARGEST_CONTENT_PAGE, _LARGEST_KEYS_PAGE = 2_000, 10_000
 _NOT_FOUND = 404
-_SORT = '"sort":'
+_SORT, _ROUTING = '"sort":', '"_routing":'
 KEYS_FIELDS = "timed_out,_shards.failed,hits.total.value,hits.hits._id,hits.hits._routing,hits.hits.sort"
 
 
@@ -97,7 +100,7 @@ def read_shard(
             found = _decoded(text, index, has_content).get("hits", {})
             hits = found.get("hits", [])
             expected = plain_integer(found["total"]["value"]) if "total" in found else expected
-            sink.write(_rows(hits, has_content))
+            sink.write(_rows(hits, has_content, _ROUTING in text))
             rows += len(hits)
     if rows != expected:
         raise ShardsFailedError(index, "search", f"{rows} documents came, {expected} were counted")
@@ -142,6 +145,7 @@ def _one_ahead(answers: Iterator[str], name: str) -> Iterator[str]:
         coming = reader.submit(next, answers, None)
         while (answer := coming.result()) is not None:
             coming = reader.submit(next, answers, None)
+            wait([coming], timeout=_SENT_AFTER_S)
             yield answer
     finally:
         reader.shutdown(wait=False, cancel_futures=True)  # a caller that stops does not wait for a page it won't use
@@ -225,10 +229,10 @@ def next_page(size: int, answer_bytes: int, has_content: bool) -> int:
     return max(1, min(_PAGE_BYTES * size // answer_bytes, size * 4, largest))
 
 
-def _rows(hits: list[dict[str, Any]], has_content: bool) -> Rows:
+def _rows(hits: list[dict[str, Any]], has_content: bool, has_routing: bool) -> Rows:
     return make_rows(
         [hit["_id"] for hit in hits],
-        routings=[hit.get("_routing") for hit in hits],
+        routings=[hit.get("_routing") for hit in hits] if has_routing else None,
         digests=[value_digest(hit["_source"]) for hit in hits] if has_content else None,
     )
 

@@ -37,7 +37,7 @@ SIDE_SCHEMA = pa.schema(
     ]
 )
 """``digest`` is null where content is not compared; ``key`` (typed JSON values) only where the id is shortened."""
-
+_NOT_REFUSED = pa.scalar(False)
 
 Rows: TypeAlias = pa.RecordBatch
 """Documents that there should be (table side), or are (index side), by ``SIDE_SCHEMA``: by column, so that a page of
@@ -53,11 +53,11 @@ def make_rows(
     refused: Sequence[bool] | None = None,
 ) -> Rows:
     """Rows of these columns, all of one length. None: no row has a value there, or is refused."""
-    given = (ids, routings, digests, keys, [False] * len(ids) if refused is None else refused)
     columns = [
         pa.nulls(len(ids), field.type) if values is None else pa.array(values, field.type)
-        for values, field in zip(given, SIDE_SCHEMA, strict=True)
+        for values, field in zip((ids, routings, digests, keys), SIDE_SCHEMA, strict=False)
     ]
+    columns.append(pa.repeat(_NOT_REFUSED, len(ids)) if refused is None else pa.array(refused, pa.bool_()))
     return pa.record_batch(columns, schema=SIDE_SCHEMA)
 
 

@@ -1,5 +1,6 @@
 """The table's side: what the index should hold, by the rules of that index."""
 
+from collections.abc import Callable
 from typing import Any, Literal
 
 from dynamo_opensearch.core.clock import Clock
@@ -8,7 +9,6 @@ from dynamo_opensearch.core.compare.key_of_id import is_shortened
 from dynamo_opensearch.core.compare.rows import OnPage, Rows, RowSink, SideRead, go_on, key_json, make_rows
 from dynamo_opensearch.core.documents.attribute_values import Item
 from dynamo_opensearch.core.documents.builder import DocumentBuilder, KeyValues
-from dynamo_opensearch.core.documents.ids import document_ids
 from dynamo_opensearch.core.dynamodb.pacing import ReadUnitPacer
 from dynamo_opensearch.core.dynamodb.scan import ScanSettings, scan_segment
 from dynamo_opensearch.core.dynamodb.table_client import TableClient
@@ -36,34 +36,36 @@ class ItemRows:
     def _keys_only(self, items: list[Item]) -> Rows:
         belongs = self._belongs
         mine = items if belongs is None else [item for item in items if belongs(item)]
-        keys = list(map(self._builder.key_of, mine))
-        return self._make(keys, document_ids(keys))
+        return self._make(self._builder.ids_of(mine), lambda: list(map(self._builder.key_of, mine)))
 
     def _with_content(self, items: list[Item]) -> Rows:
         documents, _, refused = self._builder.build(items)
         return self._make(
-            [one.key for one in documents] + [one.key for one in refused],
             [one.id for one in documents] + [one.id for one in refused],
+            lambda: [one.key for one in documents] + [one.key for one in refused],
             [content_digest(one.source or b"null") for one in documents] + [None] * len(refused),
             [False] * len(documents) + [True] * len(refused),
         )
 
     def _make(
         self,
-        keys: list[KeyValues],
         ids: list[str],
+        make_keys: Callable[[], list[KeyValues]],
         digests: list[int | None] | None = None,
         refused: list[bool] | None = None,
     ) -> Rows:
-        shortened: list[str | None] | None = None
-        if any(map(is_shortened, ids)):
-            shortened = [key_json(key) if is_shortened(one) else None for one, key in zip(ids, keys, strict=True)]
-        return make_rows(ids, routings=self._routings(keys), digests=digests, keys=shortened, refused=refused)
+        """``make_keys``: called where keys are needed beside the ids, which is seldom."""
+        keys: list[str | None] | None = None
+        if is_shortened("".join(ids)):
+            both = zip(ids, make_keys(), strict=True)
+            keys = [key_json(key) if is_shortened(one) else None for one, key in both]
+        routings = self._routings(len(ids), make_keys)
+        return make_rows(ids, routings=routings, digests=digests, keys=keys, refused=refused)
 
-    def _routings(self, keys: list[KeyValues]) -> list[str | None] | None:
+    def _routings(self, rows: int, make_keys: Callable[[], list[KeyValues]]) -> list[str | None] | None:
         if self._builder.rules.routing is not None:
-            return [self._builder.routing_of(key) or self._index_routing for key in keys]
-        return None if self._index_routing is None else [self._index_routing] * len(keys)
+            return [self._builder.routing_of(key) or self._index_routing for key in make_keys()]
+        return None if self._index_routing is None else [self._index_routing] * rows
 
 
 def read_segments(

@@ -84,15 +84,7 @@ def document_id(key_values: Sequence[AttributeValue]) -> str:
     return prefix + HASH_MARK + hashlib.sha256(encoded).hexdigest()
 
 
-def document_ids(keys: Sequence[Sequence[AttributeValue]]) -> list[str]:
-    """``document_id`` of each key of one table. Plain strings, which most keys are, are looked at all at once.
-
-    Raises:
-        AttributeValueError: a type that no DynamoDB key has.
-    """
-    if keys and len(keys[0]) == 1:
-        texts: list[str] = [key[0].get("S", "%") for key in keys]
-        whole = "".join(texts)
-        if "%" not in whole and SEPARATOR not in whole and max(map(len, texts)) * 4 <= MAX_ID_BYTES:
-            return texts
-    return list(map(document_id, keys))
+def are_plain(texts: Sequence[str]) -> bool:
+    """Whether each of these keys, of one string, is its own id, as most are; looked at all at once."""
+    whole = "".join(texts)
+    return not ("%" in whole or SEPARATOR in whole or max(map(len, texts), default=0) * 4 > MAX_ID_BYTES)
