@@ -15,6 +15,7 @@ network.host: {host}
 transport.port: {transport_port}
 # A disk that others have filled is not what these servers are for.
 cluster.routing.allocation.disk.threshold_enabled: false
+node.attr.zone: a
 """
 
 

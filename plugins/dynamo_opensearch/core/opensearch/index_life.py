@@ -11,6 +11,7 @@ from dynamo_opensearch.core.opensearch.index_state import META_KEY, IndexState, 
 from dynamo_opensearch.core.opensearch.mapping_file import MappingFile, MappingRefusedError
 from dynamo_opensearch.core.opensearch.patient import PatientCluster
 from dynamo_opensearch.core.opensearch.reindex_tasks import cancel_copies_to
+from dynamo_opensearch.core.opensearch.shard_copies import ReplicasRefusedError, zones_wanted
 
 LOOSE_SETTINGS: dict[str, Any] = {
     "index.refresh_interval": "-1",
@@ -18,6 +19,7 @@ LOOSE_SETTINGS: dict[str, Any] = {
     "index.gc_deletes": "1h",
 }
 """While nobody reads an index: no refreshes, no replicas, and deletes remembered for longer than any page waits."""
+_REPLICAS = "index.number_of_replicas"
 
 
 class IncompleteCountError(PassingError):
@@ -50,6 +52,7 @@ def create_index(cluster: PatientCluster, new: NewIndex) -> IndexState:
 
     Raises:
         MappingRefusedError: OpenSearch does not take the mapping file.
+        ReplicasRefusedError: it wants more replicas than the file has.
         AliasIsIndexError: since the plan, an index has come to be that has the alias's name.
         OpenSearchRequestError: an index of that name is there that another run made.
     """
@@ -66,6 +69,9 @@ def create_index(cluster: PatientCluster, new: NewIndex) -> IndexState:
     except OpenSearchRequestError as error:
         if error.error_type == "invalid_alias_name_exception":
             raise AliasIsIndexError(new.alias, new.index) from error
+        if zones := zones_wanted(error):
+            replicas = int(new.mapping.settings.get(_REPLICAS, 1))
+            raise ReplicasRefusedError(new.mapping.file, replicas, zones) from error
         if error.error_type != "resource_already_exists_exception":
             raise MappingRefusedError(new.mapping.file, error.error_type, error.reason) from error
         state = read_index(cluster, new.index)
@@ -76,8 +82,17 @@ def create_index(cluster: PatientCluster, new: NewIndex) -> IndexState:
 
 
 def loosen_settings(cluster: PatientCluster, index: str) -> None:
-    """Settings for fast filling; only for an index that nobody reads. Undone by ``restore_settings``."""
-    cluster.request("PUT", f"/{index}/_settings", body=LOOSE_SETTINGS)
+    """Settings for fast filling; only for an index that nobody reads. Undone by ``restore_settings``.
+
+    The replicas stay where the cluster wants as many copies in each zone.
+    """
+    try:
+        cluster.request("PUT", f"/{index}/_settings", body=LOOSE_SETTINGS)
+    except OpenSearchRequestError as error:
+        if zones_wanted(error) is None:
+            raise
+        others = {name: value for name, value in LOOSE_SETTINGS.items() if name != _REPLICAS}
+        cluster.request("PUT", f"/{index}/_settings", body=others)
 
 
 def restore_settings(cluster: PatientCluster, index: str, mapping: MappingFile) -> dict[str, Any]:

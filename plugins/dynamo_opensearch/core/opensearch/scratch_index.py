@@ -11,6 +11,7 @@ from dynamo_opensearch.core.opensearch.errors import OpenSearchRequestError
 from dynamo_opensearch.core.opensearch.index_state import read_index
 from dynamo_opensearch.core.opensearch.mapping_file import MappingFile, MappingRefusedError
 from dynamo_opensearch.core.opensearch.patient import PatientCluster
+from dynamo_opensearch.core.opensearch.shard_copies import zones_wanted
 
 LEFT_BEHIND_S = 3_600.0
 """A scratch index lives for minutes at most; one this old was left behind by a process that was killed."""
@@ -64,10 +65,10 @@ def remove_left_behind(cluster: PatientCluster, base: str, clock: Clock) -> list
     return old
 
 
-def _create(cluster: PatientCluster, mapping: MappingFile, scratch: str) -> None:
+def _create(cluster: PatientCluster, mapping: MappingFile, scratch: str, replicas: int = 0) -> None:
     settings = {name: value for name, value in mapping.settings.items() if name not in _NEEDS_MORE_SHARDS} | {
         "index.number_of_shards": 1,
-        "index.number_of_replicas": 0,
+        "index.number_of_replicas": replicas,
         "index.refresh_interval": "-1",
         "index.hidden": True,
     }
@@ -76,7 +77,10 @@ def _create(cluster: PatientCluster, mapping: MappingFile, scratch: str) -> None
     except OpenSearchRequestError as error:
         if error.error_type == "resource_already_exists_exception":
             return  # ours: a request whose answer was lost, and that was sent again
-        raise MappingRefusedError(mapping.file, error.error_type, error.reason) from error
+        zones = zones_wanted(error)
+        if replicas or zones is None:
+            raise MappingRefusedError(mapping.file, error.error_type, error.reason) from error
+        _create(cluster, mapping, scratch, zones - 1)
 
 
 def _remove(cluster: PatientCluster, scratch: str) -> None:

@@ -8,15 +8,13 @@ import orjson
 from dynamo_opensearch.core.errors import PassingError
 from dynamo_opensearch.core.opensearch.errors import OpenSearchRequestError
 from dynamo_opensearch.core.opensearch.patient import PatientCluster
+from dynamo_opensearch.core.opensearch.shard_copies import zones_wanted
 
-_BODY: dict[str, Any] = {
-    "settings": {"index.hidden": True, "index.number_of_shards": 1, "index.auto_expand_replicas": "0-1"},
-    "mappings": {
-        "dynamic": "strict",
-        "properties": {
-            "key": {"type": "keyword"},
-            "value": {"type": "object", "enabled": False},
-        },
+_MAPPINGS = {
+    "dynamic": "strict",
+    "properties": {
+        "key": {"type": "keyword"},
+        "value": {"type": "object", "enabled": False},
     },
 }
 
@@ -78,14 +76,21 @@ class IndexStateStore:
             raise StateConflictError(self._key) from conflict
         return dict(stored)
 
-    def _create_index(self) -> None:
+    def _create_index(self, most_replicas: int = 1) -> None:
         if self._guard != {"op_type": "create"}:
             return
         try:
-            self._cluster.request("PUT", f"/{self._index}", body=_BODY)
+            self._cluster.request("PUT", f"/{self._index}", body=_body(most_replicas))
         except OpenSearchRequestError as error:
-            if error.error_type != "resource_already_exists_exception":
+            if most_replicas == 1 and (zones := zones_wanted(error)):
+                self._create_index(zones - 1)
+            elif error.error_type != "resource_already_exists_exception":
                 raise
+
+
+def _body(most_replicas: int) -> dict[str, Any]:
+    replicas = {"index.auto_expand_replicas": f"0-{most_replicas}"}
+    return {"settings": {"index.hidden": True, "index.number_of_shards": 1, **replicas}, "mappings": _MAPPINGS}
 
 
 def _guard(answer: dict[str, Any]) -> dict[str, str]:
