@@ -10,6 +10,7 @@ from dynamo_opensearch.core.compare.comparison import key_kinds
 from dynamo_opensearch.core.compare.index_side import routing_of_aliases
 from dynamo_opensearch.core.compare.join import Found
 from dynamo_opensearch.core.compare.looking import Looker
+from dynamo_opensearch.core.compare.removing import StrayRemover
 from dynamo_opensearch.core.compare.report import ComparisonReport
 from dynamo_opensearch.core.compare.rows import SideRead
 from dynamo_opensearch.core.dynamodb.fast_parsing import install_fast_parsing
@@ -183,6 +184,8 @@ class Reconciling:
         ports = RepairPorts(
             looker=self.looker(plan),
             offer=twice.offer,
+            offer_read_units=lambda: twice.read_units,
+            remove=StrayRemover(plan.subject.index, rig.patient).remove,
             rejected=lambda: sum(sum(reasons.values()) for reasons in rejects.counts.values()),
             files=self.files,
             keep_list=self.keep_list,

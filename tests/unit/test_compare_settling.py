@@ -17,7 +17,7 @@ from dynamo_opensearch.core.documents.builder import KeyValues
 from dynamo_opensearch.core.reports import OfferReport
 from tests.support.fakes import FakeClock
 
-State = tuple[Kind, object, object]
+State = tuple[Kind, object, int | None]
 """What a look sees: kind, the item's state and the document's."""
 EQUAL: State = (Kind.EQUAL, 1, 1)
 MISSING: State = (Kind.MISSING, 1, None)
@@ -43,7 +43,8 @@ class Looks:
             kind, item, document = states.pop(0) if len(states) > 1 else states[0]
             is_unknown = suspect.id in self.unknown_keys
             key = None if is_unknown else ({"S": suspect.id},)
-            yield Look(suspect, kind, key, is_unknown, item, document, "name" if kind is Kind.STALE else None)
+            state = None if document is None else (document, 1)
+            yield Look(suspect, kind, key, is_unknown, item, state, "name" if kind is Kind.STALE else None)
 
     def offer(self, keys: Sequence[KeyValues]) -> OfferReport:
         names = [key[0]["S"] for key in keys]

@@ -9,6 +9,7 @@ from dynamo_opensearch.core.aws.event_source_mapping import mapping_state
 from dynamo_opensearch.core.compare.comparison import key_kinds
 from dynamo_opensearch.core.compare.index_side import routing_of_aliases
 from dynamo_opensearch.core.compare.looking import Looker
+from dynamo_opensearch.core.compare.removing import StrayRemover
 from dynamo_opensearch.core.dynamodb.scan import ScanSettings, count_items
 from dynamo_opensearch.core.dynamodb.stream_changes import StreamChanges, count_changes
 from dynamo_opensearch.core.errors import SyncError
@@ -100,6 +101,8 @@ def repair_ports(
     return RepairPorts(
         looker=suspect_looker(connections, plan),
         offer=twice.offer,
+        offer_read_units=lambda: twice.read_units,
+        remove=StrayRemover(plan.subject.index, connections.patient).remove,
         rejected=lambda: sum(sum(reasons.values()) for reasons in rejects.counts.values()),
         files=files,
         keep_list=keep_list,

@@ -26,7 +26,8 @@ class Look:
     """What one look at a suspect saw.
 
     ``key``: None where no item can have it, or ``is_key_unknown`` (the id is shortened and nothing else tells it).
-    ``item_state`` and ``document_state`` change when their side does. ``field``: the first one that differs.
+    ``item_state`` changes when the item does, and ``document_state``, sequence number and primary term, with each
+    write. ``field``: the first one that differs. ``is_nobodys``: no item's document has this id and this routing.
     """
 
     suspect: Suspect
@@ -34,8 +35,9 @@ class Look:
     key: KeyValues | None
     is_key_unknown: bool
     item_state: object
-    document_state: object
+    document_state: tuple[int, int] | None
     field: str | None
+    is_nobodys: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,9 @@ class _Wanted:
 
 
 _NOTHING = _Wanted()
+_WHOLE: dict[str, Any] = {"_source": True}
+_WHERE: dict[str, Any] = {"_source": False, "stored_fields": ["_routing"]}
+"""What _mget is to say of a document: all of it, or only under which routing it lies, which it else leaves out."""
 
 
 class Looker:
@@ -97,12 +102,13 @@ class Looker:
     def _judge(
         self, suspect: Suspect, stored: _Stored | None, key: KeyValues | None, wanted: dict[str, _Wanted]
     ) -> Look:
-        want = _NOTHING
-        if key is not None and (self._builder.gone(key).routing or self._index_routing) == suspect.routing:
-            want = wanted.get(suspect.id, _NOTHING)
+        is_somebodys = key is not None and (self._builder.routing_of(key) or self._index_routing) == suspect.routing
+        want = wanted.get(suspect.id, _NOTHING) if is_somebodys else _NOTHING
         kind, field = self._kind(want, stored)
         is_key_unknown = key is None and is_shortened(suspect.id)
-        return Look(suspect, kind, key, is_key_unknown, want.state, stored and stored.state, field)
+        is_nobodys = not is_somebodys and not is_key_unknown
+        state = None if stored is None else stored.state
+        return Look(suspect, kind, key, is_key_unknown, want.state, state, field, is_nobodys)
 
     def _kind(self, want: _Wanted, stored: _Stored | None) -> tuple[Kind, str | None]:
         if want.is_refused:
@@ -129,20 +135,22 @@ class Looker:
     def _documents(self, suspects: Sequence[Suspect]) -> list[_Stored | None]:
         """As the primary has them now; _mget is real-time."""
         wanted = [
-            {"_id": one.id, "_source": self._has_content or (one.key is None and is_shortened(one.id))}
+            {"_id": one.id}
+            | (_WHOLE if self._has_content or (one.key is None and is_shortened(one.id)) else _WHERE)
             | ({"routing": one.routing} if one.routing else {})
             for one in suspects
         ]
         answer = self._patient.request(
             "POST", f"/{quote(self._index)}/_mget", body=orjson.dumps({"docs": wanted}), decode=decode_exact
         )
-        return [self._stored(one) for one in answer["docs"]]
+        return [self._stored(one, suspect) for one, suspect in zip(answer["docs"], suspects, strict=True)]
 
-    def _stored(self, answer: dict[str, Any]) -> _Stored | None:
+    def _stored(self, answer: dict[str, Any], suspect: Suspect) -> _Stored | None:
+        """The document, if it is the suspect: another routing may lead to the same shard."""
         if error := answer.get("error"):
             problem = summarise(str(error.get("type", "unknown")), str(error.get("reason", "")))
             raise ShardsFailedError(self._index, "_mget", str(problem))
-        if not answer["found"]:
+        if not answer["found"] or answer.get("_routing") != suspect.routing:
             return None
         return _Stored(
             answer.get("_source"), (plain_integer(answer["_seq_no"]), plain_integer(answer["_primary_term"]))

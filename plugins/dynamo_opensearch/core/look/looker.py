@@ -43,13 +43,14 @@ class Look:
 class LookResult:
     """All looks of a pass, and what was refused for good. ``has_moved``: an alias does not lead where it did.
 
-    ``offer``: what became of each document in each index.
+    ``offer``: what became of each document in each index. ``read_units``: what the reads have cost.
     """
 
     looks: list[Look] = field(default_factory=list)
     rejects: list[Reject] = field(default_factory=list)
     offer: OfferReport = field(default_factory=OfferReport)
     has_moved: bool = False
+    read_units: float = 0.0
 
 
 class Looker:
@@ -74,6 +75,7 @@ class Looker:
                 result.rejects += part.rejects
                 result.offer += part.offer
                 result.has_moved |= part.has_moved
+                result.read_units += part.read_units
         return result
 
     def _look_at(self, keys: Sequence[KeyValues]) -> LookResult:
@@ -82,6 +84,7 @@ class Looker:
         batches: list[Batch] = [[] for _ in self._feeds]
         size = 0
         for read in self._reader.read(keys):
+            result.read_units += read.read_units
             size += self._build(read, len(gathered), batches, result)
             gathered.append(read)
             if size >= self._bulk_bytes:

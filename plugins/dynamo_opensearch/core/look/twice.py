@@ -23,6 +23,8 @@ _AFTER_A_MOVE_S = 0.25
 class TwiceLooker:
     """Offers keys to every living index, by both looks. Uses threads while it looks; not thread-safe itself.
 
+    ``read_units``: what its reads have cost so far.
+
     A first look's stamp is a margin old, so a document with a younger version refuses it, even when that document is
     the one that is wrong. The second look is younger than anything that could have been written before the first.
     """
@@ -42,6 +44,7 @@ class TwiceLooker:
         self._reader, self._living, self._rejects = reader, living, rejects
         self._stamps, self._clock, self._key_attributes = stamps, clock, tuple(key_attributes)
         self._bulk_bytes, self._threads = bulk_bytes, requests_in_flight
+        self.read_units = 0.0
 
     def offer(self, keys: Sequence[KeyValues]) -> OfferReport:
         """Offer these keys' items as the table has them, twice; takes two margins at least. Safe to run again.
@@ -72,6 +75,7 @@ class TwiceLooker:
         looker = Looker(self._reader, self._living.current(), self._stamps, self._bulk_bytes, self._threads)
         result = looker.look(keys)
         self._rejects.add(result.rejects)
+        self.read_units += result.read_units
         for look in result.looks:
             if look.is_acknowledged:
                 agenda.acknowledge(look.names, look.began_us)

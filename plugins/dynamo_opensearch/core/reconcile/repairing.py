@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from dynamo_opensearch.core.clock import Clock
 from dynamo_opensearch.core.compare.findings import Findings
 from dynamo_opensearch.core.compare.join import Kind, Suspect, read_suspects
-from dynamo_opensearch.core.compare.looking import Looker
+from dynamo_opensearch.core.compare.looking import Look, Looker
 from dynamo_opensearch.core.compare.report import ComparisonReport
 from dynamo_opensearch.core.compare.resolving import AT_ONCE, Offer
 from dynamo_opensearch.core.compare.settling import settle
@@ -25,12 +25,15 @@ log = logging.getLogger(__name__)
 class RepairPorts:
     """What a repair works with. ``offer``: to every living index, both looks. ``waits_s``: before a look afterwards.
 
-    ``rejected``: how many documents the indices have refused for good so far, which are stored by then. ``since_us``
-    and ``keep_list``: as those of ``SettlePorts``, for what is left.
+    ``offer_read_units``: what the reads of the offers have cost so far. ``remove``: documents that no key leads to,
+    from the index that was compared. ``rejected``: how many documents the indices have refused for good so far, which
+    are stored by then. ``since_us`` and ``keep_list``: as those of ``SettlePorts``, for what is left.
     """
 
     looker: Looker
     offer: Offer
+    offer_read_units: Callable[[], float]
+    remove: Callable[[Sequence[Look]], OfferReport]
     rejected: Callable[[], int]
     files: WorkFiles
     keep_list: Callable[[Path], None]
@@ -54,7 +57,7 @@ def repair(comparison: ComparisonReport, began_us: int, ports: RepairPorts) -> C
         WorkFileMissingError: the list of what differed is not there.
         ShardsFailedError, ServiceUnavailableError, AccessDeniedError, WorkerClockError: as the looks and offers.
     """
-    began_s, read_before = ports.clock.monotonic_s(), ports.looker.read_units
+    began_s, read_before = ports.clock.monotonic_s(), _read_units(ports)
     work = _Repair(ports)
     with TemporaryDirectory(dir=ports.scratch, prefix="repair-") as name:
         folder = Path(name)
@@ -77,9 +80,13 @@ def repair(comparison: ComparisonReport, began_us: int, ports: RepairPorts) -> C
         unsettled=findings.unsettled,
         rejected=ports.rejected(),
         offers=findings.offers,
-        read_units=comparison.read_units + ports.looker.read_units - read_before,
+        read_units=comparison.read_units + _read_units(ports) - read_before,
         seconds=comparison.seconds + ports.clock.monotonic_s() - began_s,
     )
+
+
+def _read_units(ports: RepairPorts) -> float:
+    return ports.looker.read_units + ports.offer_read_units()
 
 
 class _Repair:
@@ -96,10 +103,14 @@ class _Repair:
                 writer.add(suspect, None)
             else:
                 differing.append(suspect)
-        keys = [look.key for look in self._ports.looker.look(differing) if look.key is not None]
+        looks = list(self._ports.looker.look(differing))
+        keys = [look.key for look in looks if look.key is not None]
         report = self._ports.offer(keys) if keys else OfferReport()
-        self.findings.offers += report
         log.info("offered %d keys, %d documents in all living indices", len(keys), report.offered)
+        removed = self._ports.remove(looks)
+        if removed.offered:
+            log.info("%d documents that no key leads to, %d of them deleted", removed.offered, removed.deleted)
+        self.findings.offers += report + removed
         left: Counter[str] = Counter()
         for settled in settle(differing, self._ports.looker.look, self._ports.waits_s, self._ports.clock):
             if settled.look.kind is Kind.EQUAL:
