@@ -29,9 +29,13 @@ class DynamoDbTableHook(AwsBaseHook):
     """boto3 clients of one connection, for a table and what stands around it.
 
     botocore's own retries are off: the core is the one layer that retries. Nothing is connected in the constructor.
+
+    ``timeout_s``: for a connection to be made, and for each part of an answer; None: 10 s and 60 s.
     """
 
-    def __init__(self, aws_conn_id: str, region_name: str | None = None, connections: int = 8) -> None:
+    def __init__(
+        self, aws_conn_id: str, region_name: str | None = None, connections: int = 8, timeout_s: float | None = None
+    ) -> None:
         super().__init__(
             aws_conn_id=aws_conn_id,
             region_name=region_name,
@@ -39,8 +43,8 @@ class DynamoDbTableHook(AwsBaseHook):
             config=Config(
                 retries={"total_max_attempts": 1, "mode": "standard"},
                 max_pool_connections=connections,
-                connect_timeout=10,
-                read_timeout=60,
+                connect_timeout=timeout_s or 10,
+                read_timeout=timeout_s or 60,
             ),
         )
 

@@ -12,7 +12,6 @@ from dynamo_opensearch.core.errors import PermanentError
 from dynamo_opensearch.core.opensearch.mapping_file import read_mapping_file
 from dynamo_opensearch.core.opensearch.patient import PatientCluster
 from dynamo_opensearch.core.preflight.side import Side
-from dynamo_opensearch.core.targets.environment import Environment
 from dynamo_opensearch.core.targets.include_folder import environment_name, include_folder
 from dynamo_opensearch.hooks.dynamodb import DynamoDbTableHook
 from dynamo_opensearch.hooks.opensearch import OpenSearchHook
@@ -48,7 +47,8 @@ def side_of(name: str, environment: str | None = None) -> Side:
     chosen = environment or environment_name()
     target = load_target(name, chosen)
     settings = target.environments[chosen]
-    _check_connections(settings)
+    for conn_id in (settings.aws_conn_id, settings.opensearch_conn_id):
+        check_connection(conn_id)
     clock, retry = SystemClock(), RetryPolicy(give_up_after_s=PATIENCE_S)
     hook = DynamoDbTableHook(settings.aws_conn_id, settings.region)
     search = OpenSearchHook(settings.opensearch_conn_id)
@@ -70,11 +70,14 @@ def side_of(name: str, environment: str | None = None) -> Side:
     )
 
 
-def _check_connections(settings: Environment) -> None:
-    """Of an AWS connection that is not there the provider makes one with whatever credentials it finds."""
-    for conn_id in (settings.aws_conn_id, settings.opensearch_conn_id):
-        try:
-            BaseHook.get_connection(conn_id)
-        except AirflowNotFoundException as error:
-            if conn_id != _DEFAULT_AWS:
-                raise ConnectionMissingError(conn_id) from error
+def check_connection(conn_id: str) -> None:
+    """Refuse a connection that is not there: for one of AWS the provider would take whatever credentials it finds.
+
+    Raises:
+        ConnectionMissingError: this Airflow does not have it.
+    """
+    try:
+        BaseHook.get_connection(conn_id)
+    except AirflowNotFoundException as error:
+        if conn_id != _DEFAULT_AWS:
+            raise ConnectionMissingError(conn_id) from error
