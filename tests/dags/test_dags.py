@@ -111,7 +111,8 @@ def test_what_waits_for_a_person_has_a_time_limit_of_its_own(bag: DagBag) -> Non
 def test_the_order_of_a_backfill(backfill: DAG) -> None:
     upstream = {task.task_id: task.upstream_task_ids for task in backfill.tasks}
     assert upstream == {
-        "plan": set(),
+        "preflight": set(),
+        "plan": {"preflight"},
         "prepare_index": {"plan"},
         "copy": {"plan", "prepare_index"},
         "restore_settings": {"prepare_index", "copy"},
