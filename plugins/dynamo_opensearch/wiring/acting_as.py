@@ -16,7 +16,6 @@ from dynamo_opensearch.core.preflight.identity import ActingAs, caller_of
 from dynamo_opensearch.core.targets.include_folder import environment_name
 from dynamo_opensearch.hooks.dynamodb import DynamoDbTableHook
 from dynamo_opensearch.hooks.opensearch import OpenSearchHook
-from dynamo_opensearch.wiring.preflight import check_connection
 from dynamo_opensearch.wiring.target_connections import load_target
 
 ASK_TIMEOUT_S = 3.0
@@ -75,7 +74,6 @@ def identity_of(target: str, environment: str) -> ActingAs:
     account, caller, region, endpoint = None, None, None, None
     unknown: dict[str, str] = {}
     with _noting(unknown, "account"):
-        check_connection(settings.aws_conn_id)
         region = hook.region_name
         client = _sts_client(hook)
         region = client.meta.region_name
