@@ -4,6 +4,8 @@ from typing import TYPE_CHECKING
 
 from airflow.sdk import DAG, BaseOperator, Param, XComArg
 
+from dynamo_opensearch.core.preflight.checklist import FIRST_STEPS
+from dynamo_opensearch.core.preflight.findings import RUNBOOK
 from dynamo_opensearch.core.targets.model import MAX_SCAN_SEGMENTS, Target
 from dynamo_opensearch.dag_settings import dag_arguments, enabled_targets, index_asset
 from dynamo_opensearch.operators.backfill import (
@@ -15,6 +17,7 @@ from dynamo_opensearch.operators.backfill import (
     VerifyBackfillOperator,
 )
 from dynamo_opensearch.operators.compare import CompareIndexOperator
+from dynamo_opensearch.operators.preflight import PreflightOperator
 from dynamo_opensearch.operators.run_result import ConfirmResultOperator
 
 if TYPE_CHECKING:
@@ -37,6 +40,9 @@ the log of `plan`; nothing is written.
 Nothing. One run at a time.
 
 ### When it fails
+- **preflight**: a check of `{target}_preflight` that concerns this DAG failed ({checks}). The message has a table of
+  what was found, what was expected, and the line that mends it; `{runbook}` has a section for each check. Nothing was
+  written. Mend it, then clear the task.
 - **plan**: the message says what does not fit. Nothing was written. Mend it, start again.
 - **copy**: Airflow tries again, and the try goes on where the last one was acknowledged. When all tries have failed:
   mend what the message says, then clear the failed task; it goes on as well.
@@ -86,14 +92,22 @@ DOES_THE_WORK = "{{ 'plan' if params.dry_run else 'verify' }}"
 
 
 def backfill_dag(target: Target) -> DAG:
-    """Plan → prepare_index → copy, mapped → restore_settings (teardown) → the ending → confirm (teardown)."""
+    """Preflight → plan → prepare_index → copy, mapped → restore_settings (teardown) → ending → confirm (teardown)."""
     with DAG(
         dag_id=f"{target.name}_backfill",
         description=f"Fill {target.alias} from table {target.table}",
-        doc_md=DOC.format(table=target.table, alias=target.alias, base=target.index_base),
+        doc_md=DOC.format(
+            target=target.name,
+            table=target.table,
+            alias=target.alias,
+            base=target.index_base,
+            checks=", ".join(f"`{check}`" for check in FIRST_STEPS["backfill"]),
+            runbook=RUNBOOK,
+        ),
         params=PARAMETERS,
         **dag_arguments(target, runs_by_hand_only=True),
     ) as dag:
+        preflight = PreflightOperator(task_id="preflight", target=target.name, checks=FIRST_STEPS["backfill"])
         plan = PlanBackfillOperator(
             task_id="plan",
             target=target.name,
@@ -122,6 +136,7 @@ def backfill_dag(target: Target) -> DAG:
         confirm = ConfirmResultOperator(task_id="confirm", needs=[DOES_THE_WORK]).as_teardown(
             on_failure_fail_dagrun=True
         )
+        preflight >> plan
         prepare >> copy >> restore
         ending(target, whole_plan, copy, restore) >> confirm
     return dag

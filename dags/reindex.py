@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 
 from airflow.sdk import DAG, BaseOperator, Param, TriggerRule, XComArg
 
+from dynamo_opensearch.core.preflight.checklist import FIRST_STEPS
+from dynamo_opensearch.core.preflight.findings import RUNBOOK
 from dynamo_opensearch.core.state.holder import REBUILD
 from dynamo_opensearch.core.targets.model import Target
 from dynamo_opensearch.dag_settings import approvers, dag_arguments, enabled_targets, index_asset, mapping_files
@@ -16,6 +18,7 @@ from dynamo_opensearch.operators.backfill import (
 )
 from dynamo_opensearch.operators.compare import CompareIndexOperator
 from dynamo_opensearch.operators.hold import HoldTargetOperator, ReleaseTargetOperator
+from dynamo_opensearch.operators.preflight import PreflightOperator
 from dynamo_opensearch.operators.rebuild import MakeNextIndexOperator, PlanRebuildOperator
 from dynamo_opensearch.operators.run_result import ConfirmResultOperator
 from dynamo_opensearch.operators.server_copy import CopyIndexOperator
@@ -44,6 +47,9 @@ Backfills may run.
 ### When it fails
 Until the swap the alias is as it was. The settings of the new index are put back, and a write block on the old one is
 taken away. The new index stays behind its marker `{alias}-next` and is kept fresh.
+- **preflight**: a check of `{target}_preflight` that concerns this DAG failed ({checks}). The message has a
+  table of what was found, what was expected, and the line that mends it; `{runbook}` has a section for each check.
+  Nothing was made. Mend it, then clear the task.
 - **plan**: the message says all that does not fit. Nothing was made. Mend it, start again.
 - **wait_for_follower**, **wait_for_stream**, **wait_before_swap**: the message says how far the follower is; look at
   `sync_follow`.
@@ -99,15 +105,21 @@ def of_plan(field: str) -> str:
 
 
 def reindex_dag(target: Target) -> DAG:
-    """Plan → new index → follower → copy → compare → approval → swap → compare."""
+    """Preflight → plan → new index → follower → copy → compare → approval → swap → compare."""
     name = target.name
     with DAG(
         dag_id=f"{name}_reindex",
         description=f"Build a new index for {target.alias} and swap to it",
-        doc_md=DOC.format(alias=target.alias, target=name),
+        doc_md=DOC.format(
+            alias=target.alias,
+            target=name,
+            checks=", ".join(f"`{check}`" for check in FIRST_STEPS["reindex"]),
+            runbook=RUNBOOK,
+        ),
         params=PARAMETERS,
         **dag_arguments(target, runs_by_hand_only=True),
     ) as dag:
+        preflight = PreflightOperator(task_id="preflight", target=name, checks=FIRST_STEPS["reindex"])
         hold = HoldTargetOperator(task_id="hold", target=name, purpose=REBUILD)
         plan = PlanRebuildOperator(
             task_id="plan",
@@ -124,7 +136,7 @@ def reindex_dag(target: Target) -> DAG:
         confirm = ConfirmResultOperator(task_id="confirm", needs=["compare_after", "release"]).as_teardown(
             on_failure_fail_dagrun=True
         )
-        hold >> plan >> make >> followed
+        preflight >> hold >> plan >> make >> followed
         copies = copy_tasks(target, plan, make, followed)
         compare_after = swap_tasks(target, plan, make, copies)
         compare_after >> release >> confirm

@@ -18,6 +18,8 @@ from airflow.dag_processing.dagbag import DagBag
 from airflow.sdk import DAG, TriggerRule
 from airflow.sdk.exceptions import ParamValidationError
 
+from dynamo_opensearch.core.preflight.checklist import FIRST_STEPS
+
 ROOT = Path(__file__).resolve().parents[2]
 KINDS = ("backfill", "dlq_replay", "preflight", "reconcile", "reindex", "rollback_index", "rollback_service")
 BY_ITSELF = {"members_reconcile"}
@@ -111,7 +113,8 @@ def test_what_waits_for_a_person_has_a_time_limit_of_its_own(bag: DagBag) -> Non
 def test_the_order_of_a_backfill(backfill: DAG) -> None:
     upstream = {task.task_id: task.upstream_task_ids for task in backfill.tasks}
     assert upstream == {
-        "plan": set(),
+        "preflight": set(),
+        "plan": {"preflight"},
         "prepare_index": {"plan"},
         "copy": {"plan", "prepare_index"},
         "restore_settings": {"prepare_index", "copy"},
@@ -120,6 +123,36 @@ def test_the_order_of_a_backfill(backfill: DAG) -> None:
         "verify": {"plan", "copy", "compare"},
         "confirm": {"verify"},
     }
+
+
+def test_a_backfill_and_a_rebuild_begin_with_the_checks_that_concern_them(bag: DagBag) -> None:
+    for kind in ("backfill", "reindex"):
+        preflight: Any = bag.dags[f"members_{kind}"].get_task("preflight")
+        assert (preflight.target, preflight.checks) == ("members", FIRST_STEPS[kind])
+        assert preflight.environment is None, "a run acts on its deployment's own"
+        said = str(bag.dags[f"members_{kind}"].doc_md)
+        assert all(f"`{check}`" in said for check in FIRST_STEPS[kind])
+
+
+def test_every_dag_has_a_first_task_that_says_on_what_the_run_acts(bag: DagBag) -> None:
+    """That they do is for the tests of these operators."""
+    first = {name: [task for task in dag.tasks if not task.upstream_task_ids] for name, dag in bag.dags.items()}
+    assert {name: [type(task).__name__ for task in tasks] for name, tasks in first.items()} == {
+        "members_backfill": ["PreflightOperator"],
+        "members_dlq_replay": ["PlanReplayOperator"],
+        "members_preflight": ["IdentifyCallerOperator"],
+        "members_reconcile": ["PlanReconciliationOperator"],
+        "members_reindex": ["PreflightOperator"],
+        "members_rollback_index": ["HoldTargetOperator"],
+        "members_rollback_service": ["PlanServiceRollbackOperator"],
+        "sync_follow": ["PlanFollowOperator"],
+        "sync_index_cleanup": ["ListTargetsOperator"],
+    }
+    of_each_target = (("sync_follow", "follow"), ("sync_index_cleanup", "clean_up"))
+    assert [cast("Any", bag.dags[dag].get_task(task)).operator_class.__name__ for dag, task in of_each_target] == [
+        "FollowStreamOperator",
+        "CleanUpIndicesOperator",
+    ]
 
 
 def test_a_backfill_compares_keys_at_the_runs_own_pace_and_a_rebuild_content(bag: DagBag, backfill: DAG) -> None:

@@ -38,7 +38,8 @@ def all_before(dag: DAG, task_id: str) -> set[str]:
 
 def test_the_order_of_a_rebuild(reindex: DAG) -> None:
     assert order_of(reindex) == {
-        "hold": set(),
+        "preflight": set(),
+        "hold": {"preflight"},
         "plan": {"hold"},
         "make_index": {"plan"},
         "wait_for_follower": {"make_index"},

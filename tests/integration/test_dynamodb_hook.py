@@ -14,7 +14,12 @@ from dynamo_opensearch.core.clock import SystemClock
 from dynamo_opensearch.core.dynamodb.errors import DynamoDbRequestError, TableMissingError
 from dynamo_opensearch.core.dynamodb.table_client import TableClient
 from dynamo_opensearch.core.errors import AccessDeniedError
-from dynamo_opensearch.hooks.dynamodb import DynamoDbTableHook, LiteralCredentialsError
+from dynamo_opensearch.hooks.connection_rules import (
+    ConnectionMissingError,
+    LiteralCredentialsError,
+    LoginInAddressError,
+)
+from dynamo_opensearch.hooks.dynamodb import DynamoDbTableHook
 from tests.support.recording_server import RecordingServer, Signature, recording
 from tools.local import connections, members, ministack
 
@@ -92,6 +97,67 @@ def test_keys_in_the_connection_are_refused_where_only_the_other_service_is_loca
     hook.table_client()
     with pytest.raises(LiteralCredentialsError):
         hook.streams_client()
+
+
+@pytest.mark.parametrize(
+    ("hidden", "fields"),
+    [
+        (KEYS, "login, password"),
+        ({"login": "AKIDLITERAL"}, "login"),
+        ({"extra": {"aws_access_key_id": "AKIDLITERAL"}}, "extra.aws_access_key_id"),
+        (
+            {"extra": {"aws_access_key_id": "AKIDLITERAL", "aws_secret_access_key": SECRET_KEY}},
+            "extra.aws_access_key_id, extra.aws_secret_access_key",
+        ),
+        ({"extra": {"aws_session_token": SECRET_KEY}}, "extra.aws_session_token"),
+        (
+            {"extra": {"session_kwargs": {"aws_access_key_id": "AKIDLITERAL", "aws_secret_access_key": SECRET_KEY}}},
+            "extra.session_kwargs.aws_access_key_id, extra.session_kwargs.aws_secret_access_key",
+        ),
+        ({"extra": {"former": "AKIAIOSFODNN7EXAMPLE"}}, "extra.former"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_keys_are_refused_wherever_they_stand_and_told_by_the_field_alone(
+    connect: Connect, server: RecordingServer, hidden: dict[str, Any], fields: str
+) -> None:
+    extra = {"region_name": REGION, **hidden.get("extra", {})}
+    with pytest.raises(LiteralCredentialsError) as raised:
+        connect({**hidden, "extra": extra}).table_client()
+    said = str(raised.value)
+    assert said.startswith(f"connection 'aws_default' holds access keys ({fields}); they are accepted with a loopback")
+    for secret in (SECRET_KEY, "AKIDLITERAL", "AKIAIOSFODNN7EXAMPLE"):
+        assert secret not in said
+    local = at(server.url)["extra"] | extra
+    assert connect({**hidden, "extra": local}).table_client().meta.endpoint_url == server.url
+
+
+def test_keys_are_not_sent_to_an_sts_of_aws_for_a_role(connect: Connect, server: RecordingServer) -> None:
+    """Making the client would ask for the role at once."""
+    extra = at(server.url)["extra"] | {"role_arn": "arn:aws:iam::123456789012:role/worker"}
+    with pytest.raises(LiteralCredentialsError, match=r"\(login, password\)"):
+        connect({**KEYS, "extra": extra}).table_client()
+    assert server.requests == []
+
+
+@pytest.mark.parametrize("url", ["http://ada:{}@127.0.0.1:8000", "https://ada:{}@dynamodb.eu-central-1.amazonaws.com"])
+def test_a_login_in_an_address_is_refused_loopback_or_not(connect: Connect, url: str) -> None:
+    for extra, field in (
+        ({"endpoint_url": url.format(SECRET_KEY)}, "extra.endpoint_url"),
+        (at(url.format(SECRET_KEY))["extra"], "extra.service_config.dynamodb.endpoint_url, "),
+        ({"config_kwargs": {"proxies": {"https": url.format(SECRET_KEY)}}}, "extra.config_kwargs.proxies.https"),
+    ):
+        with pytest.raises(LoginInAddressError) as raised:
+            connect({"extra": {"region_name": REGION, **extra}}).table_client()
+        said = str(raised.value)
+        assert said.startswith(f"connection 'aws_default' has a login in an address ({field}")
+        assert SECRET_KEY not in said
+
+
+def test_a_connection_that_is_not_there_is_not_replaced_by_other_credentials(no_aws_credentials: None) -> None:
+    with pytest.raises(ConnectionMissingError, match="this Airflow has no connection 'aws_production'"):
+        DynamoDbTableHook("aws_production", REGION).table_client()
+    assert DynamoDbTableHook("aws_default", REGION).table_client().meta.region_name == REGION
 
 
 def test_the_constructor_reads_and_connects_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

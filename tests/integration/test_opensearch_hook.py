@@ -75,11 +75,50 @@ def test_the_endpoint_is_told_without_credentials_and_without_a_request(
 ) -> None:
     hook = connect(**at, login="ada", password=PASSWORD)
     assert hook.endpoint() == (server.url, False)
-    assert connect(host=f"ada:{PASSWORD}@search.example.com", extra=sigv4()).endpoint() == (
-        "https://search.example.com:443",
-        True,
-    )
+    assert connect(host="search.example.com", extra=sigv4()).endpoint() == ("https://search.example.com:443", True)
     assert server.requests == []
+
+
+def test_a_login_in_the_host_is_refused_and_not_told(connect: Connect) -> None:
+    for fields in ({"host": f"ada:{PASSWORD}@search.example.com"}, {"host": f"ada:{PASSWORD}@127.0.0.1"}):
+        for ask in (OpenSearchHook.get_conn, OpenSearchHook.endpoint):
+            with pytest.raises(OpenSearchConnectionError) as raised:
+                ask(connect(**fields))
+            said = "connection 'search': host must not hold a login; put it into login and password"
+            assert str(raised.value) == said
+
+
+@pytest.mark.parametrize(
+    ("extra", "said"),
+    [
+        ({"aws_access_key_id": "AKIDLITERAL"}, "extra.aws_access_key_id must not hold access keys; auth sigv4 takes"),
+        ({"session": {"SessionToken": SECRET_KEY}}, "extra.session.SessionToken must not hold access keys"),
+        ({"url": f"https://ada:{SECRET_KEY}@search.example"}, "extra.url must not hold a login"),
+    ],
+    ids=["key", "token", "address"],
+)
+def test_keys_and_logins_in_the_extra_are_refused_and_not_told(
+    connect: Connect, extra: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(OpenSearchConnectionError) as raised:
+        connect(host="search.example", extra=extra).get_conn()
+    assert str(raised.value).startswith(f"connection 'search': {said}")
+    for secret in (SECRET_KEY, "AKIDLITERAL"):
+        assert secret not in str(raised.value)
+
+
+def test_a_password_is_not_sent_readable_but_to_this_machine(
+    connect: Connect, server: RecordingServer, at: dict[str, Any]
+) -> None:
+    ada = {"login": "ada", "password": PASSWORD}
+    for schema, extra in (("http", {"auth": "basic"}), ("http", {})):
+        with pytest.raises(OpenSearchConnectionError, match="schema http, which is accepted for loopback") as raised:
+            connect(host="search.example", schema=schema, extra=extra, **ada).get_conn()
+        assert PASSWORD not in str(raised.value)
+    connect(host="search.example", schema="https", **ada).get_conn()
+    connect(host="search.example", schema="http", extra={"auth": "none"}, **ada).get_conn()
+    connect(**at, **ada).cluster().request("GET", "/")
+    assert len(server.requests) == 1
 
 
 def test_basic_authentication_sends_login_and_password(
@@ -174,9 +213,36 @@ def test_keys_in_the_aws_connection_are_taken_for_loopback_only(
     monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps(literal))
     connect(**at, extra=sigv4()).cluster().request("GET", "/")
     assert Signature.of(server.requests[0]).access_key == "AKIDLITERAL"
-    with pytest.raises(OpenSearchConnectionError, match="holds access keys") as raised:
-        connect(host="search.example", extra=sigv4()).get_conn()
-    assert SECRET_KEY not in str(raised.value)
+    for fields in (
+        {"login": "AKIDLITERAL", "password": SECRET_KEY},
+        {"extra": {"session_kwargs": {"aws_access_key_id": "AKIDLITERAL", "aws_secret_access_key": SECRET_KEY}}},
+    ):
+        monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps({"conn_type": "aws", **fields}))
+        with pytest.raises(OpenSearchConnectionError, match="holds access keys") as raised:
+            connect(host="search.example", extra=sigv4()).get_conn()
+        said = str(raised.value)
+        assert said.startswith("connection 'search': its AWS connection 'aws_default' holds access keys (")
+        assert SECRET_KEY not in said
+
+
+@pytest.mark.usefixtures("aws")
+def test_keys_of_the_aws_connection_are_not_sent_to_an_sts_of_aws_for_a_role(
+    connect: Connect, server: RecordingServer, at: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    extra = {"role_arn": "arn:aws:iam::123456789012:role/worker", "region_name": REGION}
+    literal = {"conn_type": "aws", "login": "AKIDLITERAL", "password": SECRET_KEY, "extra": extra}
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps(literal))
+    with pytest.raises(OpenSearchConnectionError, match=r"holds access keys \(login, password\)"):
+        connect(**at, extra=sigv4()).get_conn()
+    assert server.requests == []
+
+
+@pytest.mark.usefixtures("aws")
+def test_an_aws_connection_that_is_not_there_is_not_replaced_by_other_credentials(
+    connect: Connect, at: dict[str, Any]
+) -> None:
+    with pytest.raises(OpenSearchConnectionError, match="this Airflow has no connection 'aws_search'"):
+        connect(**at, extra=sigv4(aws_conn_id="aws_search")).get_conn()
 
 
 @pytest.mark.usefixtures("keys_of_the_environment")

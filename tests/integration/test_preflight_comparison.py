@@ -212,7 +212,7 @@ def test_every_field_that_is_compared_differs_in_a_test_here(shared: tuple[Ready
         *OF_THE_FILE,
         *LIKE_THE_INDEXERS,
         ("cluster", "version"),
-        ("cluster", "action.auto_create_index"),
+        ("auto_create_index", "action.auto_create_index"),
     }
     assert fields - mapped <= told
     assert {one for one in told if one[0] != "index_mapping"} <= fields
@@ -273,7 +273,7 @@ def test_a_cluster_that_creates_other_indices_is_told(shared: tuple[ReadyEnviron
         proxy.on(lambda exchange: exchange.path.startswith("/_cluster/settings"), rewritten(change), times=10)
         there.opensearch_url = proxy.url
         try:
-            (finding,) = compared("cluster", here, there).findings
+            (finding,) = compared("auto_create_index", here, there).findings
         finally:
             there.opensearch_url = there.search_url
     assert finding.what == "action.auto_create_index, beside staging"
@@ -298,6 +298,14 @@ def test_an_environment_that_names_nothing_is_asked_for_nothing_more(make_ready:
     environment = make_ready()
     environment.settings = {}
     states = {name: one.state for name, one in environment.results().items()}
-    asked_always = {"reachability", "cluster", "index_mapping", "table", "stream"}
+    asked_always = {
+        "reachability",
+        "cluster",
+        "free_disk",
+        "auto_create_index",
+        "index_mapping",
+        "table",
+        "stream",
+    }
     assert {name for name, state in states.items() if state == "passed"} == asked_always
     assert {state for name, state in states.items() if name not in asked_always} == {"not asked for"}

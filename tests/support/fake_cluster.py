@@ -16,7 +16,10 @@ Step = Callable[["FakeCluster", str, str, Mapping[str, str], Any], Any]
 
 
 class FakeCluster:
-    """Answers bulk requests from ``documents``; ``steps`` take the next requests' places, one each."""
+    """Answers bulk requests from ``documents``; ``steps`` take the next requests' places, one each.
+
+    ``routes``: other answers, by path; an exception is raised, a function called.
+    """
 
     def __init__(self, index: str = "members-v1") -> None:
         self.index = index
@@ -50,6 +53,8 @@ class FakeCluster:
         answer = self.routes.get(f"{method} {path}", self.routes.get(path))
         if isinstance(answer, Exception):
             raise answer
+        if callable(answer):
+            return answer()
         if answer is None:
             raise OpenSearchRequestError(404, f"{method} {path}", "index_not_found_exception", "no such index")
         return answer

@@ -226,7 +226,7 @@ OPENSEARCH = [
     ),
     PreflightFault(
         name="the disks are full",
-        check="cluster",
+        check="free_disk",
         put=at_the_wire("/_nodes/stats/fs", rewritten(_full_disk)),
         what="free disk",
         remedy="aws opensearch update-domain-config",
@@ -243,7 +243,7 @@ OPENSEARCH = [
     ),
     PreflightFault(
         name="every write may make an index",
-        check="cluster",
+        check="auto_create_index",
         put=act(lambda env: env.call("/_cluster/settings", "PUT", {"persistent": {"action.auto_create_index": None}})),
         what="action.auto_create_index",
         remedy="/_cluster/settings",

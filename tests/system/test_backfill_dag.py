@@ -117,6 +117,7 @@ def test_dry_run_ends_after_the_plan_and_writes_nothing(deployment: Deployment) 
 
     assert deployment.finish(run_id) == "success"
     assert deployment.states(run_id) == {
+        "preflight": {"success"},
         "plan": {"success"},
         "prepare_index": {"skipped"},
         "copy": {"skipped"},
@@ -328,24 +329,28 @@ def test_parameters_out_of_bounds_are_refused_when_triggered(
 
 
 @pytest.mark.parametrize(
-    ("fault", "message"),
+    ("fault", "task_id", "message"),
     [
-        ("table missing", "table 'members' does not exist in region 'eu-central-1'"),
-        ("wrong key", "has the key ['memberId'], the target file says ['email']"),
-        ("concrete index", "'members-live' is an index, not an alias"),
-        ("two indices", "alias 'members-live' leads to 2 indices: members-a, members-b"),
-        ("another mapping", "mapping: properties.points.type is 'long' in the index, 'integer' in the file"),
-        ("foreign index", "carries none of the aliases"),
+        ("table missing", "preflight", "table members: nothing"),
+        ("wrong key", "preflight", "key: memberId"),
+        ("red cluster", "preflight", "health: red, 1 shards without a node"),
+        ("concrete index", "plan", "'members-live' is an index, not an alias"),
+        ("two indices", "plan", "alias 'members-live' leads to 2 indices: members-a, members-b"),
+        ("another mapping", "plan", "mapping: properties.points.type is 'long' in the index, 'integer' in the file"),
+        ("foreign index", "plan", "carries none of the aliases"),
     ],
 )
-def test_plan_refuses_bad_input_at_once_and_leaves_everything_as_it_was(
-    deployment: Deployment, fault: str, message: str
+def test_bad_input_is_refused_at_once_and_everything_left_as_it_was(
+    deployment: Deployment, fault: str, task_id: str, message: str
 ) -> None:
     conf: dict[str, object] = {}
     if fault == "table missing":
         deployment.dynamodb.delete_table(TableName=members.TABLE)
     elif fault == "wrong key":
         deployment.change_target(lambda text: text.replace("key: [memberId]", "key: [email]"))
+    elif fault == "red cluster":
+        nowhere = {"settings": {"index.routing.allocation.require._name": "nobody", "index.number_of_replicas": 0}}
+        deployment.search_call("/members-elsewhere?wait_for_active_shards=0", "PUT", nowhere)
     elif fault == "concrete index":
         deployment.search_call("/members-live", "PUT", {})
     elif fault == "two indices":
@@ -363,11 +368,12 @@ def test_plan_refuses_bad_input_at_once_and_leaves_everything_as_it_was(
     run_id = deployment.start(**conf)
 
     assert deployment.finish(run_id) == "failed"
-    (plan,) = deployment.tasks(run_id, "plan")
-    assert plan["try_number"] == 1, "what a retry cannot mend is not tried again"
-    assert message in deployment.log(run_id, "plan")
+    (refused,) = deployment.tasks(run_id, task_id)
+    assert refused["state"] == "failed"
+    assert refused["try_number"] == 1, "what a retry cannot mend is not tried again"
+    assert message in deployment.log(run_id, task_id)
     assert set(deployment.search_call("/members*")) == before
-    assert all(_count(deployment, index) == 0 for index in before)
+    assert all(_count(deployment, index) == 0 for index in before - {"members-elsewhere"})
 
 
 def _count(deployment: Deployment, index: str) -> int:

@@ -13,7 +13,8 @@ from dynamo_opensearch.core.dead_letters.messages import Depth
 from dynamo_opensearch.core.errors import PassingError, PermanentError
 from dynamo_opensearch.core.targets.airflow_settings import AirflowSettings, Notifier
 from dynamo_opensearch.core.targets.environment import DeadLetterSettings
-from dynamo_opensearch.hooks.dynamodb import DynamoDbTableHook, LiteralCredentialsError
+from dynamo_opensearch.hooks.connection_rules import LiteralCredentialsError
+from dynamo_opensearch.hooks.dynamodb import DynamoDbTableHook
 from dynamo_opensearch.sensors import dead_letters_present as sensors
 from dynamo_opensearch.sensors.dead_letters_present import DeadLettersPresentSensor
 from dynamo_opensearch.triggers import dead_letters_present as triggers
@@ -149,7 +150,7 @@ def test_a_target_without_a_queue_is_told_the_field(monkeypatch: pytest.MonkeyPa
 
 def test_local_servers_without_a_cloudwatch_have_no_age(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(_: Any) -> None:
-        raise LiteralCredentialsError("aws_default")
+        raise LiteralCredentialsError("aws_default", ("login", "password"))
 
     connected(monkeypatch, depth(1))
     monkeypatch.setattr(DynamoDbTableHook, "cloudwatch_client", refuse)

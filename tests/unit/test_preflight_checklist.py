@@ -68,7 +68,7 @@ def test_a_check_of_a_stream_without_a_table_is_blocked_by_the_tables() -> None:
     assert (result.state, "see table" in result.seen) == ("blocked", True)
 
 
-@pytest.mark.parametrize("check", ["cluster", "index_mapping"])
+@pytest.mark.parametrize("check", ["cluster", "free_disk", "auto_create_index", "index_mapping"])
 def test_a_silent_cluster_blocks_what_asks_it_and_fails_reachability_alone(check: str) -> None:
     side = scripted_side(cluster=silent_cluster())
     assert run_check("reachability", side).state == "failed"

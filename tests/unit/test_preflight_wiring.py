@@ -8,7 +8,8 @@ import pytest
 import yaml
 
 from dynamo_opensearch.core.targets.model import UnknownEnvironmentError
-from dynamo_opensearch.wiring.preflight import ConnectionMissingError, side_of
+from dynamo_opensearch.hooks.connection_rules import ConnectionMissingError
+from dynamo_opensearch.wiring.preflight import side_of
 
 ROOT = Path(__file__).parents[2]
 AWS = {"conn_type": "aws", "extra": {"region_name": "eu-west-1"}}

@@ -160,6 +160,29 @@ def airflow_settings(**airflow: object) -> AirflowSettings:
     return Target.model_validate(GOOD | {"airflow": airflow}).airflow
 
 
+@pytest.mark.parametrize(
+    ("environment", "field"),
+    [
+        ({"reports": "s3://ada:secret-4711@bucket/x"}, "reports"),
+        ({"dead_letters": {"queue": "q", "parking": "s3://ada:secret-4711@bucket/x"}}, "dead_letters.parking"),
+        ({"dead_letters": {"queue": "https://ada:secret-4711@sqs.example.com/1/q"}}, "dead_letters.queue"),
+        (
+            {"api": {"kind": "ecs", "cluster": "c", "service": "s", "health_url": "https://ada:secret-4711@api/"}},
+            "api.health_url",
+        ),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_login_in_an_address_is_a_mistake_that_is_told_without_it(
+    include: Path, environment: dict[str, Any], field: str
+) -> None:
+    write(include, "bad.yaml", {**GOOD, "environments": {"local": environment}})
+    loaded = load_targets(include)
+    assert fields(loaded, "bad.yaml") == {f"environments.local.{field}"}
+    assert "login" in loaded.problems[0].rule
+    assert "4711" not in str(TargetFilesError(loaded.problems))
+
+
 def test_each_night_is_counted_and_nothing_more_where_nothing_is_said() -> None:
     settings = airflow_settings()
     assert settings.nightly == Reconciliation(cron="30 2 * * *", timezone="UTC", depth="count", repair="none")

@@ -6,32 +6,21 @@ from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
 from botocore.config import Config
 
 from dynamo_opensearch.core.dynamodb.fast_parsing import install_fast_parsing
-from dynamo_opensearch.core.errors import PermanentError
-from dynamo_opensearch.core.loopback import is_loopback
 from dynamo_opensearch.core.quiet import quiet_client_logs
-
-
-class LiteralCredentialsError(PermanentError):
-    """Access keys stand in a connection that leads to AWS."""
-
-    def __init__(self, conn_id: str) -> None:
-        super().__init__(conn_id)
-        self.conn_id = conn_id
-
-    def __str__(self) -> str:
-        return (
-            f"connection {self.conn_id!r} holds access keys; they are accepted with a loopback endpoint only. "
-            "Remove them: boto3 finds the task's role, the execution role, the instance profile or the environment."
-        )
+from dynamo_opensearch.hooks.connection_rules import check_aws_connection, check_keys
 
 
 class DynamoDbTableHook(AwsBaseHook):
     """boto3 clients of one connection, for a table and what stands around it.
 
     botocore's own retries are off: the core is the one layer that retries. Nothing is connected in the constructor.
+
+    ``timeout_s``: for a connection to be made, and for each part of an answer; None: 10 s and 60 s.
     """
 
-    def __init__(self, aws_conn_id: str, region_name: str | None = None, connections: int = 8) -> None:
+    def __init__(
+        self, aws_conn_id: str, region_name: str | None = None, connections: int = 8, timeout_s: float | None = None
+    ) -> None:
         super().__init__(
             aws_conn_id=aws_conn_id,
             region_name=region_name,
@@ -39,8 +28,8 @@ class DynamoDbTableHook(AwsBaseHook):
             config=Config(
                 retries={"total_max_attempts": 1, "mode": "standard"},
                 max_pool_connections=connections,
-                connect_timeout=10,
-                read_timeout=60,
+                connect_timeout=timeout_s or 10,
+                read_timeout=timeout_s or 60,
             ),
         )
 
@@ -49,6 +38,8 @@ class DynamoDbTableHook(AwsBaseHook):
 
         Raises:
             LiteralCredentialsError: the connection holds access keys and no loopback endpoint.
+            LoginInAddressError: an address in it has a login.
+            ConnectionMissingError: it is not there.
         """
         client = self._checked_client("dynamodb")
         install_fast_parsing(client)
@@ -58,7 +49,7 @@ class DynamoDbTableHook(AwsBaseHook):
         """A client of DynamoDB Streams whose GetRecords answers in typed JSON.
 
         Raises:
-            LiteralCredentialsError: as ``table_client``.
+            LiteralCredentialsError, LoginInAddressError, ConnectionMissingError: as ``table_client``.
         """
         client = self._checked_client("dynamodbstreams")
         install_fast_parsing(client)
@@ -68,7 +59,7 @@ class DynamoDbTableHook(AwsBaseHook):
         """A client of CloudWatch, where the indexer's lag is to be seen.
 
         Raises:
-            LiteralCredentialsError: as ``table_client``.
+            LiteralCredentialsError, LoginInAddressError, ConnectionMissingError: as ``table_client``.
         """
         return self._checked_client("cloudwatch")
 
@@ -76,7 +67,7 @@ class DynamoDbTableHook(AwsBaseHook):
         """A client of SQS, where the indexer's dead letters wait.
 
         Raises:
-            LiteralCredentialsError: as ``table_client``.
+            LiteralCredentialsError, LoginInAddressError, ConnectionMissingError: as ``table_client``.
         """
         return self._checked_client("sqs")
 
@@ -84,7 +75,7 @@ class DynamoDbTableHook(AwsBaseHook):
         """A client of S3, where dead letters lie that come with their payload.
 
         Raises:
-            LiteralCredentialsError: as ``table_client``.
+            LiteralCredentialsError, LoginInAddressError, ConnectionMissingError: as ``table_client``.
         """
         return self._checked_client("s3")
 
@@ -92,15 +83,15 @@ class DynamoDbTableHook(AwsBaseHook):
         """A client of any service, by boto3's name of it, for calls of the control plane.
 
         Raises:
-            LiteralCredentialsError: as ``table_client``.
+            LiteralCredentialsError, LoginInAddressError, ConnectionMissingError: as ``table_client``.
         """
         return self._checked_client(service)
 
     def _checked_client(self, service: str) -> Any:
         quiet_client_logs()
+        check_aws_connection(self)
         client = self._client_of(service)
-        if self.conn_config.aws_access_key_id and not is_loopback(client.meta.endpoint_url):
-            raise LiteralCredentialsError(str(self.aws_conn_id))
+        check_keys(self, client.meta.endpoint_url)
         return client
 
     def _client_of(self, service: str) -> Any:

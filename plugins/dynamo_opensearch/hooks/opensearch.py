@@ -6,6 +6,7 @@ from typing import Any
 from airflow.sdk import BaseHook
 from opensearchpy import OpenSearch, Urllib3AWSV4SignerAuth
 
+from dynamo_opensearch.core.credentials import fields_with_keys, fields_with_logins
 from dynamo_opensearch.core.errors import PermanentError, SyncError
 from dynamo_opensearch.core.loopback import is_loopback
 from dynamo_opensearch.core.opensearch.cluster import OpenSearchCluster, make_client
@@ -66,8 +67,7 @@ class OpenSearchHook(BaseHook):
             OpenSearchConnectionError: as ``get_conn``.
         """
         connection = self.get_connection(self.opensearch_conn_id)
-        scheme, _, address = self._url(connection).partition("://")
-        return f"{scheme}://{address.rpartition('@')[2]}", connection.extra_dejson.get("auth") == "sigv4"
+        return self._url(connection), connection.extra_dejson.get("auth") == "sigv4"
 
     def test_connection(self) -> tuple[bool, str]:
         """For the UI's button: one request, and what came of it."""
@@ -84,6 +84,7 @@ class OpenSearchHook(BaseHook):
         connection = self.get_connection(self.opensearch_conn_id)
         extra = connection.extra_dejson
         url = self._url(connection)
+        self._check_extra(extra, url)
         return make_client(
             url,
             http_auth=self._authentication(connection, extra, url),
@@ -99,7 +100,23 @@ class OpenSearchHook(BaseHook):
             raise OpenSearchConnectionError(self.opensearch_conn_id, f"schema must be http or https, got {scheme!r}")
         if "//" in connection.host:
             raise OpenSearchConnectionError(self.opensearch_conn_id, "host must not hold a scheme; put it into schema")
+        if "@" in connection.host:
+            raise OpenSearchConnectionError(
+                self.opensearch_conn_id, "host must not hold a login; put it into login and password"
+            )
         return f"{scheme}://{connection.host}:{connection.port or (443 if scheme == 'https' else 80)}"
+
+    def _check_extra(self, extra: dict[str, Any], url: str) -> None:
+        """A connection's extra is shown in Airflow's UI and sent by its API, masked only where it has certain names."""
+        if (keys := fields_with_keys(extra)) and not is_loopback(url):
+            raise OpenSearchConnectionError(
+                self.opensearch_conn_id,
+                f"{', '.join(keys)} must not hold access keys; auth sigv4 takes them from boto3's chain by aws_conn_id",
+            )
+        if logins := fields_with_logins(extra):
+            raise OpenSearchConnectionError(
+                self.opensearch_conn_id, f"{', '.join(logins)} must not hold a login; put it into login and password"
+            )
 
     def _certificates(self, url: str, extra: dict[str, Any]) -> dict[str, Any]:
         if not url.startswith("https"):
@@ -121,11 +138,19 @@ class OpenSearchHook(BaseHook):
         if kind == "basic":
             if not connection.login or not connection.password:
                 raise OpenSearchConnectionError(self.opensearch_conn_id, "auth basic needs login and password")
+            if url.startswith("http://") and not is_loopback(url):
+                raise OpenSearchConnectionError(
+                    self.opensearch_conn_id,
+                    "auth basic sends the password readable with schema http, which is accepted for loopback addresses "
+                    "only; put https into schema",
+                )
             return (connection.login, connection.password)
         return self._signer(extra, url) if kind == "sigv4" else None
 
     def _signer(self, extra: dict[str, Any], url: str) -> Urllib3AWSV4SignerAuth:
         from airflow.providers.amazon.aws.hooks.base_aws import AwsGenericHook
+
+        from dynamo_opensearch.hooks.connection_rules import check_aws_connection, check_keys
 
         service = extra.get("service", "es")
         if service != "es":
@@ -136,12 +161,11 @@ class OpenSearchHook(BaseHook):
         hook: AwsGenericHook[Any] = AwsGenericHook(
             aws_conn_id=extra.get("aws_conn_id", "aws_default"), region_name=extra.get("region"), client_type="sts"
         )
-        if hook.conn_config.aws_access_key_id and not is_loopback(url):
-            raise OpenSearchConnectionError(
-                self.opensearch_conn_id,
-                f"its AWS connection {hook.aws_conn_id!r} holds access keys; they are accepted for loopback addresses "
-                "only. Remove them: boto3 finds the role of the task, or the environment's credentials",
-            )
+        try:
+            check_aws_connection(hook)
+            check_keys(hook, url)
+        except PermanentError as error:
+            raise OpenSearchConnectionError(self.opensearch_conn_id, f"its AWS {error}") from error
         session = hook.get_session()
         credentials = session.get_credentials()
         if credentials is None:

@@ -8,6 +8,7 @@ from airflow.sdk import BaseOperator, Context
 from dynamo_opensearch.core.rebuild.cleanup import CleanUpPorts, CleanUpSettings, clean_up
 from dynamo_opensearch.operators.failures import failures_for_airflow
 from dynamo_opensearch.operators.hold import AirflowRunStates, target_hold
+from dynamo_opensearch.wiring.acting_as import tell_acting_as
 from dynamo_opensearch.wiring.followed_targets import followable_targets
 from dynamo_opensearch.wiring.target_connections import TargetConnections
 
@@ -34,6 +35,7 @@ class CleanUpIndicesOperator(BaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Return what is kept, was deleted, and was left, and why."""
+        tell_acting_as(self.target, self.log)
         instance = context["ti"]
         runs = AirflowRunStates(instance)
         with failures_for_airflow():

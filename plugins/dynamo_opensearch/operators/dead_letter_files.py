@@ -7,7 +7,7 @@ import orjson
 from airflow.sdk import ObjectStoragePath
 
 from dynamo_opensearch.core.dead_letters.parking import ParkedMessage
-from dynamo_opensearch.operators.object_storage import path_part, reports_path
+from dynamo_opensearch.operators.object_storage import path_part, reports_path, stored_at
 from dynamo_opensearch.wiring.target_connections import TargetConnections
 
 
@@ -15,7 +15,7 @@ def parking_of(connections: TargetConnections) -> "ObjectStorageParking":
     """The target's parking place: ``dead_letters.parking``, or parked/ below its reports."""
     settings = connections.environment.dead_letters
     configured = None if settings is None else settings.parking
-    base = ObjectStoragePath(configured) if configured else reports_path(connections.environment.reports) / "parked"
+    base = stored_at(configured) if configured else reports_path(connections.environment.reports) / "parked"
     return ObjectStorageParking(base / connections.target.name)
 
 
@@ -70,10 +70,10 @@ class ObjectStorageRejectFiles:
     def read(self, name: str) -> str | None:
         """A file's lines; None when it is gone."""
         try:
-            return ObjectStoragePath(name).read_text()
+            return stored_at(name).read_text()
         except FileNotFoundError:
             return None
 
     def remove(self, name: str) -> None:
         """Let go of it."""
-        ObjectStoragePath(name).unlink(missing_ok=True)
+        stored_at(name).unlink(missing_ok=True)

@@ -12,6 +12,7 @@ from dynamo_opensearch.core.follow.follower import Follower
 from dynamo_opensearch.operators.object_storage import ObjectStorageRejectSink, reports_path
 from dynamo_opensearch.triggers.follow_needed import FollowNeededTrigger
 from dynamo_opensearch.triggers.stream_activity import StreamActivityTrigger
+from dynamo_opensearch.wiring.acting_as import tell_acting_as
 from dynamo_opensearch.wiring.followed_targets import FollowedTargets
 from dynamo_opensearch.wiring.following import make_follower
 from dynamo_opensearch.wiring.target_connections import TargetConnections
@@ -68,6 +69,7 @@ class FollowStreamOperator(BaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:  # noqa: ARG002 - Airflow's signature
         """Return what was done, as the follower saved it."""
+        tell_acting_as(self.target, self.log)
         connections = TargetConnections.of(self.target)
         return self._follow(connections, connections.clock.time_us() + round(self.round_s * 1e6))
 

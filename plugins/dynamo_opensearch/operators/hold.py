@@ -8,6 +8,7 @@ from airflow.sdk.exceptions import AirflowRuntimeError
 from dynamo_opensearch.core.rebuild.write_block import BlockPorts, put_write_block_back
 from dynamo_opensearch.core.state.holder import HolderLostError, TargetHeldError, TargetHold
 from dynamo_opensearch.operators.failures import failures_for_airflow
+from dynamo_opensearch.wiring.acting_as import tell_acting_as
 from dynamo_opensearch.wiring.deployment import deployment_name
 from dynamo_opensearch.wiring.target_connections import TargetConnections
 
@@ -77,6 +78,7 @@ class HoldTargetOperator(BaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Return the holder."""
+        tell_acting_as(self.target, self.log)
         instance = context["ti"]
         with failures_for_airflow():
             connections = TargetConnections.of(self.target)

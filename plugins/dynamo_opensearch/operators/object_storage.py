@@ -3,15 +3,36 @@
 import os
 import re
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from airflow.configuration import conf
 from airflow.sdk import ObjectStoragePath
 
 
+def stored_at(url: str) -> ObjectStoragePath:
+    """A place by its address; of one in S3 the connection is held to the same rules as any other of AWS.
+
+    They come first: making the path makes a session of the connection.
+
+    Raises:
+        LiteralCredentialsError, LoginInAddressError, ConnectionMissingError: as ``check_place``.
+    """
+    if "@" in urlsplit(url).netloc:
+        # Brings in boto3, which the API server does not need for pages on a disk.
+        from dynamo_opensearch.hooks.connection_rules import check_place
+
+        check_place(url)
+    return ObjectStoragePath(url)
+
+
 def reports_path(configured: str | None) -> ObjectStoragePath:
-    """The environment's ``reports``, or reports/ below Airflow's home."""
+    """The environment's ``reports``, or reports/ below Airflow's home.
+
+    Raises:
+        LiteralCredentialsError, LoginInAddressError, ConnectionMissingError: as ``stored_at``.
+    """
     if configured:
-        return ObjectStoragePath(configured)
+        return stored_at(configured)
     home = Path(os.environ.get("AIRFLOW_HOME", conf.get("core", "dags_folder") + "/.."))
     return ObjectStoragePath(f"file://{home.resolve()}/reports")
 

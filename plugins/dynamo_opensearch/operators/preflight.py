@@ -1,17 +1,19 @@
-"""The tasks of a preflight: who acts, one check each, and the gate with its table."""
+"""The tasks of a preflight: who acts, one check each, and the gate with its table; and a preflight in one task."""
 
+import logging
 from collections.abc import Sequence
 from typing import Any
 
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException
 from airflow.sdk import BaseOperator, Context
 
-from dynamo_opensearch.core.preflight.checklist import run_check
+from dynamo_opensearch.core.preflight.checklist import run_check, run_checks
 from dynamo_opensearch.core.preflight.findings import CheckResult
 from dynamo_opensearch.core.preflight.identity import acting_as
-from dynamo_opensearch.core.preflight.report import check_ready, table_of
+from dynamo_opensearch.core.preflight.report import check_first_step, check_ready, table_of
 from dynamo_opensearch.core.targets.include_folder import environment_name
 from dynamo_opensearch.operators.failures import failures_for_airflow
+from dynamo_opensearch.wiring.acting_as import tell_acting_as
 from dynamo_opensearch.wiring.preflight import side_of
 
 RESULT_KEY = "result"
@@ -110,6 +112,35 @@ class JudgePreflightOperator(BaseOperator):
         self.log.info("checks of target %s:\n%s", self.target, table_of(results))
         with failures_for_airflow():
             check_ready(self.target, self.environment or environment_name(), results)
+        return [one.to_json() for one in results]
+
+
+class PreflightOperator(BaseOperator):
+    """Say whom a run acts as, then make the checks that concern it, before it does anything. Reads only.
+
+    :param target: name of the target.
+    :param checks: names of the checks.
+    :param environment: one of the target's environments; None: this deployment's.
+    """
+
+    template_fields: Sequence[str] = ("environment",)
+
+    def __init__(self, *, target: str, checks: Sequence[str], environment: str | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.target, self.checks, self.environment = target, tuple(checks), environment
+
+    def execute(self, context: Context) -> list[dict[str, Any]]:  # noqa: ARG002 - Airflow's signature
+        """Return the results; raise AirflowFailException with a table of them where a check failed.
+
+        What may not be asked, or could not be told, is a warning: a run needs no rights for this step alone. A service
+        of AWS that does not answer is asked again by Airflow.
+        """
+        tell_acting_as(self.target, self.log, self.environment)
+        with failures_for_airflow():
+            results = run_checks(self.checks, side_of(self.target, self.environment))
+            check_first_step(self.target, self.environment or environment_name(), results)
+        for one in results:
+            self.log.log(logging.INFO if one.state == "passed" else logging.WARNING, "%s", one)
         return [one.to_json() for one in results]
 
 

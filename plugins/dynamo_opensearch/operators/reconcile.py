@@ -23,6 +23,7 @@ from dynamo_opensearch.operators.failures import failures_for_airflow
 from dynamo_opensearch.operators.reconcile_files import forget_old_runs, forget_work_files, work_files
 from dynamo_opensearch.operators.reconcile_lists import known_since_us, list_keeper
 from dynamo_opensearch.operators.reconcile_results import SettledResult
+from dynamo_opensearch.wiring.acting_as import tell_acting_as
 from dynamo_opensearch.wiring.reconciling import (
     allowed_repairs,
     count_ports,
@@ -54,6 +55,7 @@ class PlanReconciliationOperator(BaseOperator):
 
     def execute(self, context: Context) -> list[dict[str, Any]]:
         """Return what ``read`` is mapped over; push ``plan``."""
+        tell_acting_as(self.target, self.log)
         run_id = str(context["run_id"])
         with failures_for_airflow():
             connections = TargetConnections.of(self.target)

@@ -3,11 +3,10 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from airflow.sdk import ObjectStoragePath
-
 from dynamo_opensearch.core.reconcile.found import read_since
 from dynamo_opensearch.core.reconcile.report import Night
 from dynamo_opensearch.core.targets.model import Target
+from dynamo_opensearch.operators.object_storage import stored_at
 from dynamo_opensearch.operators.reconcile_files import DIFFERENCES, ObjectStorageWorkFiles, run_folder
 
 
@@ -27,7 +26,7 @@ def known_since_us(earlier: Night | None) -> dict[str, int]:
     if earlier is None or earlier.differences_file is None:
         return {}
     try:
-        with ObjectStoragePath(earlier.differences_file).open("rb") as lines:  # type: ignore[no-untyped-call]
+        with stored_at(earlier.differences_file).open("rb") as lines:  # type: ignore[no-untyped-call]
             return read_since(lines)
     except FileNotFoundError:
         return {}

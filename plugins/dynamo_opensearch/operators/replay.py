@@ -18,6 +18,7 @@ from dynamo_opensearch.operators.dead_letter_files import parking_of, reject_fil
 from dynamo_opensearch.operators.failures import failures_for_airflow
 from dynamo_opensearch.operators.object_storage import ObjectStorageRejectSink, path_part, reports_path
 from dynamo_opensearch.operators.task_state import PROGRESS_KEY, progress_store
+from dynamo_opensearch.wiring.acting_as import tell_acting_as
 from dynamo_opensearch.wiring.dead_letters import dead_letter_queue
 from dynamo_opensearch.wiring.replaying import (
     check_mapping_on_dead_letters,
@@ -73,6 +74,7 @@ class PlanReplayOperator(BaseOperator):
 
     def execute(self, context: Context) -> list[dict[str, int | None]]:
         """Return what ``replay`` is mapped over; push ``plan``."""
+        tell_acting_as(self.target, self.log)
         with failures_for_airflow():
             connections = TargetConnections.of(self.target)
             began_us = connections.clock.time_us()

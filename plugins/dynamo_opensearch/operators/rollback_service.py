@@ -13,6 +13,7 @@ from dynamo_opensearch.core.services.planning import plan_service_rollback
 from dynamo_opensearch.operators.failures import failures_for_airflow
 from dynamo_opensearch.operators.hold import AirflowRunStates
 from dynamo_opensearch.operators.run_identity import run_of
+from dynamo_opensearch.wiring.acting_as import tell_acting_as
 from dynamo_opensearch.wiring.services import check_replay_of, component_of, recorded_changes
 from dynamo_opensearch.wiring.target_connections import TargetConnections
 
@@ -33,6 +34,7 @@ class PlanServiceRollbackOperator(BaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Return the plan."""
+        tell_acting_as(self.target, self.log)
         with failures_for_airflow():
             connections = TargetConnections.of(self.target)
             if self.replay:

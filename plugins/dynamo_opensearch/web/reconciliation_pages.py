@@ -55,7 +55,7 @@ def stored_page(dag_id: str, run_id: str) -> bytes:
     except FileNotFoundError as error:
         missing = "This run has no page: its report has not been written yet, or it was removed."
         raise HTTPException(404, missing) from error
-    except PermissionError as error:
+    except (PermissionError, SyncError) as error:
         forbidden = (
             "The API server may not read the place of the reports; docs/reconciliation-page.md says what it needs."
         )

@@ -7,7 +7,7 @@ from dynamo_opensearch.core.dead_letters.queue.dead_letter_queue import DeadLett
 from dynamo_opensearch.core.errors import PermanentError
 from dynamo_opensearch.core.targets.environment import DeadLetterSettings
 from dynamo_opensearch.core.targets.include_folder import environment_name
-from dynamo_opensearch.hooks.dynamodb import LiteralCredentialsError
+from dynamo_opensearch.hooks.connection_rules import LiteralCredentialsError
 from dynamo_opensearch.wiring.target_connections import TargetConnections
 
 

@@ -2,38 +2,20 @@
 
 from functools import cache
 
-from airflow.providers.common.compat.sdk import AirflowNotFoundException
-from airflow.sdk import BaseHook
-
 from dynamo_opensearch.core.aws.control_plane import BotoControlPlane
 from dynamo_opensearch.core.backoff import RetryPolicy
 from dynamo_opensearch.core.clock import SystemClock
-from dynamo_opensearch.core.errors import PermanentError
 from dynamo_opensearch.core.opensearch.mapping_file import read_mapping_file
 from dynamo_opensearch.core.opensearch.patient import PatientCluster
 from dynamo_opensearch.core.preflight.side import Side
-from dynamo_opensearch.core.targets.environment import Environment
 from dynamo_opensearch.core.targets.include_folder import environment_name, include_folder
+from dynamo_opensearch.hooks.connection_rules import check_connection, check_place
 from dynamo_opensearch.hooks.dynamodb import DynamoDbTableHook
 from dynamo_opensearch.hooks.opensearch import OpenSearchHook
 from dynamo_opensearch.wiring.target_connections import load_target
 
 PATIENCE_S = 30.0
 """Who asks whether something answers does not wait for minutes."""
-
-_DEFAULT_AWS = "aws_default"
-"""May be missing: boto3's chain is what is meant."""
-
-
-class ConnectionMissingError(PermanentError):
-    """An environment names a connection that this Airflow does not have."""
-
-    def __init__(self, conn_id: str) -> None:
-        super().__init__(conn_id)
-        self.conn_id = conn_id
-
-    def __str__(self) -> str:
-        return f"this Airflow has no connection {self.conn_id!r}. Define it, or correct its name in the target file."
 
 
 def side_of(name: str, environment: str | None = None) -> Side:
@@ -43,12 +25,15 @@ def side_of(name: str, environment: str | None = None) -> Side:
         UnknownTargetError, TargetFilesError, UnknownEnvironmentError: as ``load_target``.
         MappingFileError: the mapping file cannot be used.
         ConnectionMissingError: this Airflow does not have its connections.
-        OpenSearchConnectionError, LiteralCredentialsError: a connection cannot be used.
+        OpenSearchConnectionError, LiteralCredentialsError, LoginInAddressError: a connection cannot be used.
     """
     chosen = environment or environment_name()
     target = load_target(name, chosen)
     settings = target.environments[chosen]
-    _check_connections(settings)
+    for conn_id in (settings.aws_conn_id, settings.opensearch_conn_id):
+        check_connection(conn_id)
+    for place in (settings.reports, settings.dead_letters and settings.dead_letters.parking):
+        check_place(place or "")
     clock, retry = SystemClock(), RetryPolicy(give_up_after_s=PATIENCE_S)
     hook = DynamoDbTableHook(settings.aws_conn_id, settings.region)
     search = OpenSearchHook(settings.opensearch_conn_id)
@@ -68,13 +53,3 @@ def side_of(name: str, environment: str | None = None) -> Side:
         is_signed=is_signed,
         aws_url_of=hook.conn_config.get_service_endpoint_url,
     )
-
-
-def _check_connections(settings: Environment) -> None:
-    """Of an AWS connection that is not there the provider makes one with whatever credentials it finds."""
-    for conn_id in (settings.aws_conn_id, settings.opensearch_conn_id):
-        try:
-            BaseHook.get_connection(conn_id)
-        except AirflowNotFoundException as error:
-            if conn_id != _DEFAULT_AWS:
-                raise ConnectionMissingError(conn_id) from error

@@ -1,16 +1,18 @@
 """The checklist: each of its lines as a check, and what a check comes to."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from dynamo_opensearch.core.errors import AccessDeniedError, PermanentError, ServiceUnavailableError
 from dynamo_opensearch.core.opensearch.errors import SERVICE as OPENSEARCH
+from dynamo_opensearch.core.preflight.auto_create_index import look_at_auto_create_index
 from dynamo_opensearch.core.preflight.cluster import look_at_cluster
 from dynamo_opensearch.core.preflight.cognito import look_at_cognito
 from dynamo_opensearch.core.preflight.dead_letter_alarm import look_at_dead_letter_alarm
 from dynamo_opensearch.core.preflight.dead_letters import look_at_dead_letters
 from dynamo_opensearch.core.preflight.event_source_mapping import look_at_event_source_mapping
 from dynamo_opensearch.core.preflight.findings import BlockedError, CheckResult, Finding, NotAskedForError
+from dynamo_opensearch.core.preflight.free_disk import look_at_free_disk
 from dynamo_opensearch.core.preflight.index_mapping import look_at_index_mapping
 from dynamo_opensearch.core.preflight.indexer_function import look_at_indexer_function
 from dynamo_opensearch.core.preflight.look import Look, compare
@@ -36,7 +38,9 @@ CHECKLIST = tuple(
     Check(name=name, title=title, look=look)
     for name, title, look in (
         (REACHABILITY, "OpenSearch answers this worker", look_at_reachability),
-        ("cluster", "the cluster is well, new enough, has room, and makes no index by accident", look_at_cluster),
+        ("cluster", "the cluster is well, and new enough", look_at_cluster),
+        ("free_disk", "there is room for a second index", look_at_free_disk),
+        ("auto_create_index", "the cluster makes no index by accident", look_at_auto_create_index),
         ("index_mapping", "mapping and settings of the index are those of the mapping file", look_at_index_mapping),
         ("table", "keys, types, indexes, billing, expiry and recovery of the table", look_at_table),
         ("stream", "the table's stream is on, with the right images", look_at_stream),
@@ -52,6 +56,31 @@ CHECKLIST = tuple(
 """In the order of the table that the gate prints."""
 
 CHECKS = {check.name: check for check in CHECKLIST}
+
+FIRST_STEPS = {
+    "backfill": (REACHABILITY, "cluster", "table"),
+    "reindex": (REACHABILITY, "cluster", "free_disk", "table", "stream"),
+}
+"""The checks that concern a DAG; its first task makes them."""
+
+LOOK_AGAIN_AFTER_S = 3.0
+"""A cluster is red for a moment while somebody makes an index."""
+
+
+def run_checks(names: Sequence[str], side: Side) -> list[CheckResult]:
+    """The checks of a run's first step, by no more calls than its DAG makes. Reads only.
+
+    What did not pass is looked at once more a few seconds later, unless the caller may not look.
+
+    Raises:
+        ServiceUnavailableError: as ``run_check``.
+    """
+    side = replace(side, asks_all=False)
+    results = {name: run_check(name, side) for name in names}
+    again = [one.check for one in results.values() if one.state in ("failed", "blocked") and not one.is_refused]
+    if again:
+        side.clock.sleep(LOOK_AGAIN_AFTER_S)
+    return list((results | {name: run_check(name, side) for name in again}).values())
 
 
 def run_check(name: str, side: Side, other: Side | None = None) -> CheckResult:
@@ -94,7 +123,8 @@ def _looked(check: Check, side: Side) -> Look | CheckResult:
     except AccessDeniedError as error:
         if (error.service, error.resource) == (OPENSEARCH, "/"):
             return _by_reachability(check, f"{side.endpoint} refuses")
-        return CheckResult.of(check.name, "it may not be asked", [refused_finding(side, error)])
+        result = CheckResult.of(check.name, "it may not be asked", [refused_finding(side, error)])
+        return replace(result, is_refused=True)
     except PermanentError as error:
         return CheckResult.of(check.name, "it cannot be told", [_unexpected(error)])
 

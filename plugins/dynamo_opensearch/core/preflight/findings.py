@@ -23,12 +23,16 @@ class Finding:
 
 @dataclass(frozen=True, kw_only=True)
 class CheckResult:
-    """What a check came to. ``seen``: what was looked at, in a few words; or why it was not asked for, or blocked."""
+    """What a check came to. ``seen``: what was looked at, in a few words; or why it was not asked for, or blocked.
+
+    ``is_refused``: it failed since the caller may not look.
+    """
 
     check: str
     state: State
     seen: str
     findings: tuple[Finding, ...] = ()
+    is_refused: bool = False
 
     @classmethod
     def of(cls, check: str, seen: str, findings: Iterable[Finding]) -> Self:

@@ -30,6 +30,28 @@ def check_ready(target: str, environment: str, results: Sequence[CheckResult]) -
         raise NotReadyError(target, environment, failed)
 
 
+class FirstStepError(PermanentError):
+    """Checks failed before a run had done anything."""
+
+    def __init__(self, target: str, environment: str, failed: tuple[str, ...], table: str) -> None:
+        super().__init__(target, environment, failed, table)
+        self.target, self.environment, self.failed, self.table = target, environment, failed, table
+
+    def __str__(self) -> str:
+        return (
+            f"target {self.target!r} is not ready in {self.environment!r}: {', '.join(self.failed)} failed. Nothing "
+            f"has been changed. Mend it as this table says ({RUNBOOK} has a section for each check), then clear this "
+            f"task or start this DAG again.\n{self.table}"
+        )
+
+
+def check_first_step(target: str, environment: str, results: Sequence[CheckResult]) -> None:
+    """Raises FirstStepError where a check failed; what may not be asked, or could not tell, stops nobody."""
+    failed = tuple(one.check for one in results if one.state == "failed" and not one.is_refused)
+    if failed:
+        raise FirstStepError(target, environment, failed, table_of(results))
+
+
 def table_of(results: Iterable[CheckResult]) -> str:
     """One row for each finding, and one for each check without; as wide as its cells, the remedy last and whole."""
     rows = [_HEAD, *(row for result in results for row in _rows(result))]

@@ -22,7 +22,8 @@ class Side:
     """An environment under its ``name``, and the ports to it. ``target`` has that environment's table and alias.
 
     ``endpoint``: the URL of OpenSearch, without credentials. ``is_signed``: whether requests to it are signed (SigV4).
-    ``aws_url_of``: the address of a service by boto3's name; None where it is AWS's own.
+    ``aws_url_of``: the address of a service by boto3's name; None where it is AWS's own. ``asks_all``: without it, a
+    check keeps to the calls that the DAGs make anyway, so that a run needs no further rights for its first step.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Side:
     endpoint: str
     is_signed: bool = False
     aws_url_of: Callable[[str], str | None] = field(default=lambda _service: None)
+    asks_all: bool = True
 
     def aws_line(self, service: str, operation: str, **arguments: Any) -> str:
         """A line of the AWS CLI for this side's region, and its endpoint where that is not AWS's own."""

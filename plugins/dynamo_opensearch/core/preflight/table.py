@@ -15,7 +15,7 @@ _FOREVER = "A table keeps its keys for ever"
 
 
 def look_at_table(side: Side) -> Look:
-    """The table against ``key`` and ``table_settings`` of the target file.
+    """The table against ``key`` and ``table_settings`` of the target file; expiry and recovery where all is asked.
 
     Raises:
         AccessDeniedError, ServiceUnavailableError: it cannot be asked.
@@ -25,9 +25,7 @@ def look_at_table(side: Side) -> Look:
     except ResourceMissingError:
         return Look(seen="no such table", findings=(_missing(side),))
     name = side.target.table
-    expiry = side.aws.ask("dynamodb", "describe_time_to_live", name, TableName=name)["TimeToLiveDescription"]
-    backups = side.aws.ask("dynamodb", "describe_continuous_backups", name, TableName=name)
-    fields = _fields(described, expiry, backups["ContinuousBackupsDescription"])
+    fields = _fields(described) | (_further_fields(side) if side.asks_all else {})
     settings = side.environment.table_settings or TableSettings()
     return Look(
         seen=f"{name}: {fields['billing_mode']}, key {', '.join(fields['key'])}",
@@ -42,10 +40,21 @@ def look_at_table(side: Side) -> Look:
     )
 
 
-def _fields(described: dict[str, Any], expiry: dict[str, Any], backups: dict[str, Any]) -> dict[str, Any]:
-    """By the names of Terraform's aws_dynamodb_table, where it has one."""
+def _further_fields(side: Side) -> dict[str, Any]:
+    """What DescribeTable does not tell."""
+    name = side.target.table
+    expiry = side.aws.ask("dynamodb", "describe_time_to_live", name, TableName=name)["TimeToLiveDescription"]
+    answer = side.aws.ask("dynamodb", "describe_continuous_backups", name, TableName=name)
+    recovery = answer["ContinuousBackupsDescription"].get("PointInTimeRecoveryDescription", {})
     is_expiring = expiry.get("TimeToLiveStatus") in ("ENABLED", "ENABLING")
-    recovery = backups.get("PointInTimeRecoveryDescription", {}).get("PointInTimeRecoveryStatus")
+    return {
+        "ttl.attribute": expiry.get("AttributeName") if is_expiring else None,
+        "point_in_time_recovery": recovery.get("PointInTimeRecoveryStatus") == "ENABLED",
+    }
+
+
+def _fields(described: dict[str, Any]) -> dict[str, Any]:
+    """By the names of Terraform's aws_dynamodb_table, where it has one."""
     indexes = [
         (kind, index)
         for kind in ("GlobalSecondaryIndexes", "LocalSecondaryIndexes")
@@ -56,8 +65,6 @@ def _fields(described: dict[str, Any], expiry: dict[str, Any], backups: dict[str
         "attributes": {one["AttributeName"]: one["AttributeType"] for one in described.get("AttributeDefinitions", ())},
         # A table of the provisioned kind says nothing of its mode.
         "billing_mode": described.get("BillingModeSummary", {}).get("BillingMode", "PROVISIONED"),
-        "ttl.attribute": expiry.get("AttributeName") if is_expiring else None,
-        "point_in_time_recovery": recovery == "ENABLED",
         "table_class": described.get("TableClassSummary", {}).get("TableClass", "STANDARD"),
         "deletion_protection_enabled": bool(described.get("DeletionProtectionEnabled", False)),
         "server_side_encryption": described.get("SSEDescription", {}).get("SSEType", "AWS_OWNED"),
@@ -169,7 +176,7 @@ def _setting_findings(side: Side, settings: TableSettings, fields: dict[str, Any
             expected=settings.billing_mode,
             remedy=side.aws_line("dynamodb", "update-table", table_name=table, billing_mode=settings.billing_mode),
         )
-    if attribute is not None and fields["ttl.attribute"] != attribute:
+    if attribute is not None and fields.get("ttl.attribute", attribute) != attribute:
         yield Finding(
             what="attribute by which items expire",
             found=shown(fields["ttl.attribute"]),
@@ -181,7 +188,7 @@ def _setting_findings(side: Side, settings: TableSettings, fields: dict[str, Any
                 time_to_live_specification={"Enabled": True, "AttributeName": attribute},
             ),
         )
-    if recovery is not None and fields["point_in_time_recovery"] != recovery:
+    if recovery is not None and fields.get("point_in_time_recovery", recovery) != recovery:
         yield Finding(
             what="point-in-time recovery",
             found="on" if fields["point_in_time_recovery"] else "off",

@@ -2,12 +2,32 @@
 
 from ipaddress import ip_network
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from dynamo_opensearch.core.credentials import has_login
 
 Arn = Annotated[str, Field(pattern=r"^arn:[\w-]+:[\w-]+:[\w-]*:\d*:.+$")]
 Action = Annotated[str, Field(pattern=r"^[a-z0-9-]+:[A-Za-z0-9]+$")]
 """An IAM action, such as dynamodb:Scan: one, without wildcards, since each is held against the role's policies."""
+
+
+def _without_login(url: str) -> str:
+    if has_login(url):
+        raise ValueError("must not hold a login")
+    return url
+
+
+def _with_connection_at_most(place: str) -> str:
+    if ":" in urlsplit(place).netloc.rpartition("@")[0]:
+        raise ValueError("only the name of a connection may stand before the @, no login")
+    return place
+
+
+Address = Annotated[str, AfterValidator(_without_login)]
+Place = Annotated[str, AfterValidator(_with_connection_at_most)]
+"""An ObjectStoragePath, such as s3://aws_default@bucket/prefix."""
 
 AttributeName = Annotated[str, Field(min_length=1, max_length=255)]
 _FROZEN = ConfigDict(extra="forbid", frozen=True)
@@ -44,8 +64,8 @@ class DeadLetterSettings(BaseModel):
 
     model_config = _FROZEN
 
-    queue: str = Field(min_length=1, description="Name or URL of the SQS queue.")
-    parking: str | None = Field(
+    queue: Address = Field(min_length=1, description="Name or URL of the SQS queue.")
+    parking: Place | None = Field(
         None, description="ObjectStoragePath for parked messages, such as s3://aws_default@b/p."
     )
     max_receives: int = Field(10, ge=1, le=1_000, description="Receives after which a message is parked.")
@@ -95,7 +115,7 @@ class ApiSettings(BaseModel):
     service: str | None = Field(None, description="ECS service; required for ecs.")
     function: str | None = Field(None, description="Lambda function; required for lambda.")
     alias: str | None = Field(None, description="Lambda alias; required for lambda.")
-    health_url: str | None = Field(None, description="Address that answers 200 when the service is well.")
+    health_url: Address | None = Field(None, description="Address that answers 200 when the service is well.")
 
     @model_validator(mode="after")
     def _has_its_names(self) -> "ApiSettings":
@@ -196,7 +216,7 @@ class Environment(BaseModel):
         le=3_600,
         description="Seconds between a read's start and its stamp; at least the rounding plus 5.",
     )
-    reports: str | None = Field(
+    reports: Place | None = Field(
         None,
         description="ObjectStoragePath for rejects and reports; default: reports/ below Airflow's home.",
     )
