@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from tests.support.recorded_runs import folder_for_calls, recording_variables
 from tools.local import airflow, connections, http, members, ministack, opensearch, paths, ports
 from tools.local.airflow_api import FINISHED, AirflowApi
 from tools.local.processes import Launch, Server, running_together
@@ -91,7 +92,7 @@ def wait_for(look: Callable[[], T | None], timeout_s: float, what: str) -> T:
 def deployed(
     folder: Path, changes: Mapping[str, str] = {}, aws: Launch | None = None, search: Launch | None = None
 ) -> Iterator[Deployment]:
-    """Start all servers in a folder; the target's retries come after a second.
+    """Start all servers in a folder; the target's retries come after a second. Airflow's calls are recorded.
 
     ``aws``, ``search``: a MiniStack and an OpenSearch of one's own.
     """
@@ -106,6 +107,7 @@ def deployed(
         folder / "opensearch", ports.free_port(opensearch.HTTP_PORTS), ports.free_port(), "512m"
     )
     settings = {
+        **recording_variables(folder_for_calls(), str(paths.ROOT / "plugins")),
         **connections.connections(aws, search),
         "DYNAMO_OPENSEARCH_INCLUDE": str(include),
         **changes,

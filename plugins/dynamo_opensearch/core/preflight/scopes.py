@@ -104,7 +104,7 @@ def _told(action: str, side: Side, place: Place, stream_arn: str | None) -> Iter
     if service == "dynamodb":
         yield _of_table(name, side, place, stream_arn)
     elif service == "sqs" and environment.dead_letters is not None:
-        yield _plain(_queue_arn(environment.dead_letters.queue, place))
+        yield _plain(queue_arn(environment.dead_letters.queue, place))
     elif service == "es" and environment.opensearch.domain is not None:
         yield _of_domain(name, environment.opensearch.domain, side.target.alias)
     elif service == "lambda" and environment.indexer is not None:
@@ -151,8 +151,8 @@ def _of_logs(function: str, place: Place) -> Scope:
     )
 
 
-def _queue_arn(queue: str, place: Place) -> str:
-    """Of a queue by its name, or by its URL, which names the account."""
+def queue_arn(queue: str, place: Place) -> str:
+    """The ARN of a queue by its name, or by its URL, which names the account."""
     name = queue.rsplit("/", 1)[-1]
     parts = urlsplit(queue).path.split("/") if "://" in queue else []
     account = parts[-2] if len(parts) > 1 and parts[-2].isdigit() else place.account
@@ -160,10 +160,16 @@ def _queue_arn(queue: str, place: Place) -> str:
 
 
 def _of_bucket(name: str, path: str, place: Place) -> Scope:
-    bucket, _, prefix = path.removeprefix("s3://").rpartition("@")[2].partition("/")
+    bucket, prefix = bucket_of(path)
     arn = f"arn:{place.partition}:s3:::{bucket}"
     other = f"arn:{place.partition}:s3:::{_STRANGER}"
     if name in _BUCKET_ACTIONS:
         return Scope(pattern=arn, sample=arn, stranger=other)
-    below = f"{prefix.rstrip('/')}/" if prefix.strip("/") else ""
+    below = f"{prefix}/" if prefix else ""
     return Scope(pattern=f"{arn}/{below}*", sample=f"{arn}/{below}x", stranger=f"{other}/x")
+
+
+def bucket_of(path: str) -> tuple[str, str]:
+    """Bucket and prefix of a path such as ``s3://conn_id@bucket/prefix``; no slash at the prefix's end."""
+    bucket, _, prefix = path.removeprefix("s3://").rpartition("@")[2].partition("/")
+    return bucket, prefix.strip("/")
