@@ -14,7 +14,7 @@ from tests.support.fault_proxy import FaultProxy, fault_proxy
 from tests.support.indexing import create_streaming_table
 from tests.support.ready_environment import MakeReady, ReadyEnvironment
 from tests.support.rig import ANYTHING, Rig
-from tools.local import dynamodb_local, elasticmq, ministack, opensearch
+from tools.local import dynamodb_local, elasticmq, ministack, moto, opensearch
 from tools.local.processes import Server
 
 MakeRig = Callable[..., Rig]
@@ -29,6 +29,12 @@ def opensearch_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serv
 @pytest.fixture(scope="session")
 def ministack_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with ministack.started(tmp_path_factory.mktemp("ministack")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def moto_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with moto.started(tmp_path_factory.mktemp("moto")) as server:
         yield server
 
 
