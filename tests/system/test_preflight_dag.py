@@ -1,26 +1,52 @@
 """A preflight in a running Airflow: green where all is well; two faults are two red tasks and two rows of the table."""
 
 import json
+from base64 import b64encode
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
 from dynamo_opensearch.core.preflight.checklist import CHECKS
 from tests.support.ready_environment import ACCOUNT, ReadyEnvironment
-from tests.system.airflow_deployment import Deployment, deployed
+from tests.support.recording_server import RecordingServer, recording
+from tests.system.airflow_deployment import Deployment, deployed, wait_for
 from tests.system.live_members import wait_for_end
 from tools.local import connections, ministack, opensearch, ports
 from tools.local.ministack import REGION
 
 PREFLIGHT = "members_preflight"
 ACCESS_KEY, SECRET_KEY = "AKIDOFTHEPREFLIGHT", "wJalrXUtnFEMI-not-a-real-key"
+SESSION_TOKEN = "FwoGZXIvYXdzE-not-a-real-token"
 LOGIN, PASSWORD = "preflight", "correct-horse-battery-staple"
+WRONG_PASSWORD = "incorrect-donkey-capacitor-nail"
+JWT_SECRET, API_SECRET = "of-the-jwt-79c2b0a1d5e84f63", "of-the-api-3f8e1c6b7a9d2045"
+SECRETS = (ACCESS_KEY, SECRET_KEY, SESSION_TOKEN, PASSWORD, WRONG_PASSWORD, JWT_SECRET, API_SECRET)
+FIRST_TASKS: dict[str, tuple[str, dict[str, object]]] = {
+    "members_backfill": ("preflight", {"dry_run": True}),
+    "members_dlq_replay": ("plan", {"dry_run": True}),
+    "members_reconcile": ("plan", {"depth": "count"}),
+    "members_rollback_service": ("plan", {"component": "lambda_indexer"}),
+    "members_reindex": ("preflight", {}),
+    "members_rollback_index": ("hold", {}),
+    "sync_index_cleanup": ("clean_up", {}),
+}
+"""The task that says on what a run acts, and how it is started. ``sync_follow`` runs by itself."""
 
 
 @pytest.fixture(scope="module")
-def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+def suspicious() -> Iterator[RecordingServer]:
+    """An OpenSearch that takes no password, and quotes what it was sent."""
+    with recording() as server:
+        server.answer = lambda request: (401, {"error": {"type": "security_exception", "reason": str(request.headers)}})
+        yield server
+
+
+@pytest.fixture(scope="module")
+def deployment(tmp_path_factory: pytest.TempPathFactory, suspicious: RecordingServer) -> Iterator[Deployment]:
     """An Airflow whose connections hold credentials that can be looked for."""
     folder = tmp_path_factory.mktemp("preflight")
     aws = ministack.plan_launch(folder / "ministack", ports.free_port())
@@ -30,10 +56,22 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]
     of_aws = json.loads(connections.aws_connection(aws.url))
     of_search = json.loads(connections.opensearch_connection(search.host, search.port))
     changes = {
-        "AIRFLOW_CONN_AWS_DEFAULT": json.dumps({**of_aws, "login": ACCESS_KEY, "password": SECRET_KEY}),
+        "AIRFLOW_CONN_AWS_DEFAULT": json.dumps(
+            {
+                **of_aws,
+                "login": ACCESS_KEY,
+                "password": SECRET_KEY,
+                "extra": {**of_aws["extra"], "aws_session_token": SESSION_TOKEN},
+            }
+        ),
         "AIRFLOW_CONN_OPENSEARCH_DEFAULT": json.dumps(
             {**of_search, "login": LOGIN, "password": PASSWORD, "extra": {"auth": "basic"}}
         ),
+        "AIRFLOW_CONN_OPENSEARCH_SUSPICIOUS": json.dumps(
+            {**of_search, "port": suspicious.port, "login": LOGIN, "password": WRONG_PASSWORD, "extra": {}}
+        ),
+        "AIRFLOW__API_AUTH__JWT_SECRET": JWT_SECRET,
+        "AIRFLOW__API__SECRET_KEY": API_SECRET,
     }
     with deployed(folder, changes, aws, search) as started:
         started.airflow.wait_for_dag(PREFLIGHT)
@@ -108,13 +146,71 @@ def test_two_faults_are_exactly_two_red_tasks_and_the_table_says_how_to_mend_the
         assert f"docs/runbook.md#{name}" in deployment.log(run_id, name, PREFLIGHT)
 
 
+def test_a_wrong_password_stops_a_backfill_at_its_first_task_and_is_not_told(
+    deployment: Deployment, ready: ReadyEnvironment, suspicious: RecordingServer
+) -> None:
+    ready.settings["opensearch_conn_id"] = "opensearch_suspicious"
+    write_target(deployment, ready)
+    deployment.airflow.unpause("members_backfill")
+    run_id = deployment.airflow.trigger("members_backfill")
+    checks, state, tasks = preflight(deployment)
+    assert (state, tasks["reachability"], tasks["table"]) == ("failed", {"failed"}, {"success"})
+    assert "refused with 401" in deployment.log(checks, "reachability", PREFLIGHT)
+    assert wait_for_end(deployment, run_id, "members_backfill") == "failed"
+    states = deployment.states(run_id, "members_backfill")
+    assert (states["preflight"], states["plan"]) == ({"failed"}, {"upstream_failed"})
+    said = deployment.log(run_id, "preflight", "members_backfill")
+    assert "reachability failed. Nothing has been changed" in said
+    assert "correct login and password of connection opensearch_suspicious" in said
+    sent = {request.headers["authorization"] for request in suspicious.requests}
+    assert sent == {f"Basic {b64encode(f'{LOGIN}:{WRONG_PASSWORD}'.encode()).decode()}"}
+    del ready.settings["opensearch_conn_id"]
+    write_target(deployment, ready)
+
+
+def own_lines(deployment: Deployment, dag_id: str, run_id: str, task_id: str) -> set[str] | None:
+    """The first lines that tries of a task logged by themselves: what comes before is Airflow's and its providers'."""
+    logs = deployment.airflow_home / "logs"
+    found = set()
+    for path in logs.glob(f"dag_id={dag_id}/run_id={run_id}/task_id={task_id}/**/attempt=*.log"):
+        lines = [json.loads(line) for line in path.read_text().splitlines()]
+        own = [one["event"] for one in lines if one.get("logger", "").startswith(OWN_LOGGERS)]
+        found.update(own[:1])
+    return found or None
+
+
+OWN_LOGGERS = ("airflow.task.operators.dynamo_opensearch", "dynamo_opensearch")
+
+
+def test_the_first_line_of_every_dag_says_on_what_it_acts(deployment: Deployment, ready: ReadyEnvironment) -> None:
+    # A kept index is fed.
+    aliases: dict[str, Any] = {f"{ready.alias}-previous": {}}
+    body = {"mappings": ready.mappings, "settings": ready.mapping_settings, "aliases": aliases}
+    ready.call(f"/{ready.base}-v9", "PUT", body)
+    looks = {"sync_follow": partial(own_lines, deployment, "sync_follow", "*", "follow")}
+    for dag_id, (task_id, conf) in FIRST_TASKS.items():
+        deployment.airflow.unpause(dag_id)
+        run_id = deployment.airflow.trigger(dag_id, conf)
+        # Unpaused, it begins with a run of its own.
+        waits = dag_id == "members_reconcile"
+        looks[dag_id] = partial(own_lines, deployment, dag_id, "*" if waits else run_id, task_id)
+    said = {dag_id: wait_for(look, 240, f"the first line of {dag_id}") for dag_id, look in looks.items()}
+    text = "target {} acts on account {} as arn:aws:iam::{}:root in {}, and on OpenSearch at {}; environment local"
+    members, orders = (text.format(name, ACCOUNT, ACCOUNT, REGION, deployment.search.url) for name in TARGETS)
+    for dag_id, lines in said.items():
+        assert lines == {members} or (dag_id == "sync_index_cleanup" and lines <= {members, orders}), dag_id
+
+
+TARGETS = ("members", "orders")
+
+
 def test_no_credential_is_in_any_log(deployment: Deployment, ready: ReadyEnvironment) -> None:
     files = [path for path in deployment.airflow_home.rglob("*.log") if path.is_file()]
-    tasks = [path for path in files if PREFLIGHT in str(path)]
-    assert len(tasks) >= len(CHECKS)
+    for dag_id, at_least in ((PREFLIGHT, len(CHECKS)), *((dag_id, 1) for dag_id in (*FIRST_TASKS, "sync_follow"))):
+        assert len([path for path in files if f"dag_id={dag_id}" in str(path)]) >= at_least, dag_id
     described = ready.make("cognito-idp").describe_user_pool_client(UserPoolId=ready.pool, ClientId=ready.app_client)
-    secrets = (ACCESS_KEY, SECRET_KEY, PASSWORD, described["UserPoolClient"]["ClientSecret"])
-    for path in files:
-        text = Path(path).read_text(errors="replace")
-        for secret in secrets:
-            assert secret not in text, path
+    secrets = (*SECRETS, described["UserPoolClient"]["ClientSecret"])
+    for secret in secrets:
+        for form in (secret, b64encode(secret.encode()).decode(), b64encode(f"{LOGIN}:{secret}".encode()).decode()):
+            found = [path for path in files if form in Path(path).read_text(errors="replace")]
+            assert found == [], form
