@@ -53,10 +53,10 @@ class LambdaAliasComponent:
             if not now.is_same(shall):  # else it was this call, sent again after its answer was lost
                 raise ServiceMovedError(self.resource, str(was), str(now)) from error
             return now
-        return _in_service(answer)
+        return alias_in_service(answer)
 
     def _read(self) -> InService:
-        return _in_service(self._ask("get_alias"))
+        return alias_in_service(self._ask("get_alias"))
 
     def _ask(self, call: str, **arguments: Any) -> dict[str, Any]:
         names = {"FunctionName": self._function, "Name": self._alias}
@@ -180,6 +180,7 @@ class LambdaAliasSnapshot:
         return self._plane.ask("lambda", "get_function_configuration", f"{self._function}:{version}", **names)
 
 
-def _in_service(answer: dict[str, Any]) -> InService:
+def alias_in_service(answer: dict[str, Any]) -> InService:
+    """What an alias leads to, from Lambda's answer about it."""
     weights = (answer.get("RoutingConfig") or {}).get("AdditionalVersionWeights") or {}
     return InService(version=answer["FunctionVersion"], weights=dict(weights), token=answer.get("RevisionId", ""))
