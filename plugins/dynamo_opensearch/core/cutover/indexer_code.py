@@ -9,6 +9,7 @@ from dynamo_opensearch.core.clock import Clock
 from dynamo_opensearch.core.cutover.indexer_errors import (
     FunctionBusyError,
     ImageFunctionError,
+    IndexerAliasUnnamedError,
     IndexerMovedError,
     IndexerRefusedError,
     IndexerUpdateFailedError,
@@ -18,6 +19,7 @@ from dynamo_opensearch.core.cutover.indexer_errors import (
 from dynamo_opensearch.core.cutover.indexer_package import IndexerPackage
 from dynamo_opensearch.core.cutover.lambda_function import LambdaFunction, describe_function, doubts_about
 from dynamo_opensearch.core.services.lambda_versions import LATEST, published_versions
+from dynamo_opensearch.core.targets.environment import IndexerSettings
 
 _CONTENDED = frozenset({"PreconditionFailedException", "ResourceConflictException"})
 """The function was changed since it was looked at, or is just being changed: by others, or by this call, sent again."""
@@ -63,6 +65,22 @@ class DeployedIndexer:
             *(f"  warning: {one}" for one in self.doubts),
         )
         return "\n".join(lines)
+
+
+def bring_indexer(
+    plane: ControlPlane, clock: Clock, indexer: IndexerSettings, package: IndexerPackage | None
+) -> DeployedIndexer:
+    """What the target file asks for: its package deployed; without one, the version that the alias leads to kept.
+
+    Raises:
+        IndexerAliasUnnamedError: the target file names no alias. Nothing was changed.
+        SyncError: as ``deploy_indexer`` and ``keep_indexer``.
+    """
+    if indexer.alias is None:
+        raise IndexerAliasUnnamedError(indexer.function)
+    if package is None:
+        return keep_indexer(plane, clock, indexer.function, indexer.alias)
+    return deploy_indexer(plane, clock, indexer.function, package)
 
 
 def deploy_indexer(plane: ControlPlane, clock: Clock, function: str, package: IndexerPackage) -> DeployedIndexer:

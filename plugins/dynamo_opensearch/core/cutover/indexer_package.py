@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
-from dynamo_opensearch.core.errors import PermanentError
+from dynamo_opensearch.core.errors import PassingError, PermanentError
 
 MOST_DIRECT_BYTES = 50 * 1024 * 1024
 """Of a zip that is sent with the request; Lambda takes a larger one from S3 only."""
@@ -28,6 +28,17 @@ class PackageError(PermanentError):
             "the target file, or make the archive again (make indexer-zip makes the reference indexer's); then clear "
             "this task."
         )
+
+
+class PackageUnreadableError(PassingError):
+    """Reading broke off."""
+
+    def __init__(self, where: str, problem: str) -> None:
+        super().__init__(where, problem)
+        self.where, self.problem = where, problem
+
+    def __str__(self) -> str:
+        return f"indexer.package {self.where!r} could not be read: {self.problem}. The task tries again."
 
 
 @dataclass(frozen=True, kw_only=True)
