@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from dynamo_opensearch.core.cutover import indexer_package
-from dynamo_opensearch.core.cutover.indexer_code import DeployedIndexer, deploy_indexer, keep_indexer
+from dynamo_opensearch.core.cutover.deployed_indexer import DeployedIndexer
+from dynamo_opensearch.core.cutover.indexer_code import deploy_indexer, keep_indexer
 from dynamo_opensearch.core.cutover.indexer_errors import (
     FunctionBusyError,
     ImageFunctionError,
