@@ -1,6 +1,5 @@
 """What a cutover deploys to, on MiniStack: a judge with clients of its own, and processes that a test may kill."""
 
-import json
 import signal
 import subprocess
 import sys
@@ -11,11 +10,14 @@ from collections.abc import Callable
 from typing import Any
 
 from dynamo_opensearch.core.services.component import Run
-from dynamo_opensearch.core.targets.environment import Environment
+from dynamo_opensearch.core.targets.model import Target
 from tests.support import oracle
 from tests.support.cutover_steps import Steps
 from tests.support.dying import Fate
 from tests.support.fault_proxy import Exchange, FaultProxy
+from tests.support.indexing import create_streaming_table, stream_arn
+from tests.support.rig import Rig
+from tests.support.rig_connections import target_of
 from tests.support.scripted_lambda import archive
 from tests.support.service_rig import ALIAS, ServiceRig
 
@@ -25,15 +27,18 @@ RUN_LIMIT_S = 60.0
 class DeployRig(ServiceRig):
     """Names are unique; so is each archive."""
 
-    @property
-    def settings(self) -> dict[str, Any]:
-        """Of the target's file."""
-        return {"indexer": {"function": self.name, "alias": ALIAS}}
+    def __init__(self, rig: Rig, aws_url: str = "") -> None:
+        super().__init__(rig, aws_url)
+        self.settings: dict[str, Any] = {"indexer": {"function": self.name, "alias": ALIAS}}
+        """Of the environment in the target's file."""
 
-    def steps(self, fate: Fate | None = None, **changes: Any) -> Steps:
+    @property
+    def target(self) -> Target:
+        return target_of(self.rig, environments={"local": self.settings})
+
+    def steps(self, fate: Fate | None = None) -> Steps:
         """As one process has them."""
-        environment = Environment.model_validate({**self.settings, **changes})
-        return Steps(self.client, self.rig.patient, self.state_index, environment, fate)
+        return Steps(self.client, self.rig.patient, self.state_index, self.target, fate)
 
     @property
     def state_index(self) -> str:
@@ -85,6 +90,43 @@ class DeployRig(ServiceRig):
         found = self.functions.list_versions_by_function(FunctionName=self.name)["Versions"]
         return {one["Version"]: one["CodeSha256"] for one in found if one["Version"] != "$LATEST"}
 
+    def make_stream(self) -> str:
+        """The table with its stream, and the queue; the stream's ARN."""
+        sqs = oracle.client(self.direct, "sqs")
+        self.queue_url = sqs.create_queue(QueueName=self.queue)["QueueUrl"]
+        sqs.close()
+        self.settings["dead_letters"] = {"queue": self.queue}
+        return create_streaming_table(self.rig)
+
+    @property
+    def queue(self) -> str:
+        return f"{self.name}-dlq"
+
+    @property
+    def mappings(self) -> list[dict[str, Any]]:
+        """All of the function, whatever they read."""
+        return list(self.functions.list_event_source_mappings(FunctionName=self.name)["EventSourceMappings"])
+
+    def map_as(self, alias: str = f":{ALIAS}", **settings: Any) -> str:
+        """A mapping that somebody else has made, as the contract has it but for these settings; its UUID."""
+        given = {
+            "EventSourceArn": stream_arn(self.rig),
+            "StartingPosition": "TRIM_HORIZON",
+            "BatchSize": 100,
+            "BisectBatchOnFunctionError": True,
+            "MaximumRetryAttempts": 10,
+            "FunctionResponseTypes": ["ReportBatchItemFailures"],
+            "DestinationConfig": {"OnFailure": {"Destination": f"arn:aws:sqs:eu-central-1:000000000000:{self.queue}"}},
+        }
+        made = self.functions.create_event_source_mapping(FunctionName=f"{self.name}{alias}", **{**given, **settings})
+        return str(made["UUID"])
+
+    def close(self) -> None:
+        """Nothing goes on reading a stream."""
+        for one in self.mappings:
+            self.functions.delete_event_source_mapping(UUID=one["UUID"])
+        super().close()
+
     @property
     def recorded(self) -> list[tuple[str, str, str, str]]:
         """What OpenSearch holds of the changes of all components."""
@@ -123,9 +165,9 @@ def killed_in(
         exchange.reset()
 
     proxy.on(is_last, hang)
-    environment = json.dumps(rig.settings)
+    target = rig.target.model_dump_json()
     servers = (proxy.url, rig.rig.direct_opensearch, rig.state_index)
-    command = [sys.executable, "-m", "tests.support.cutover_process", *servers, environment, step, argument]
+    command = [sys.executable, "-m", "tests.support.cutover_process", *servers, target, step, argument]
     variables = {"PYTHONPATH": ".:plugins"}
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=variables) as process:
         assert is_carried_out.wait(RUN_LIMIT_S), "it never asked for that"
