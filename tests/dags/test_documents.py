@@ -11,6 +11,7 @@ from dynamo_opensearch.core.documents.field_rules import FieldRules
 from dynamo_opensearch.core.documents.item_filter import FilterCondition
 from dynamo_opensearch.core.targets.airflow_settings import AirflowSettings, Reconciliation
 from dynamo_opensearch.core.targets.environment import (
+    ApiSettings,
     CognitoSettings,
     DeadLetterSettings,
     Environment,
@@ -53,6 +54,7 @@ def rows(heading: str) -> dict[str, str]:
         ("`table_settings`", TableSettings),
         ("`opensearch`", OpenSearchSettings),
         ("`indexer`", IndexerSettings),
+        ("`api`", ApiSettings),
         ("`vpc_endpoint`", VpcEndpointSettings),
         ("`cognito`", CognitoSettings),
         ("`roles`", RoleSettings),

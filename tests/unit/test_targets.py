@@ -156,6 +156,57 @@ def test_a_mistake_in_a_schedule_names_its_field_and_the_rule(
     assert rule in problem.rule
 
 
+ECS: dict[str, Any] = {"kind": "ecs", "cluster": "main", "service": "api"}
+LAMBDA: dict[str, Any] = {"kind": "lambda", "function": "api", "alias": "live"}
+TASK_DEFINITION = "arn:aws:ecs:eu-central-1:123456789012:task-definition/api:7"
+
+
+@pytest.mark.parametrize(
+    ("environment", "field", "rule"),
+    [
+        ({"indexer": {"function": "f", "package": ""}}, "indexer.package", "at least 1 character"),
+        ({"indexer": {"function": "f", "package": "s3://bucket"}}, "indexer.package", "must be s3://bucket/key"),
+        ({"indexer": {"function": "f", "package": "s3:///key"}}, "indexer.package", "must be s3://bucket/key"),
+        (
+            {"indexer": {"function": "f", "package": "s3://bucket/folder/"}},
+            "indexer.package",
+            "must be s3://bucket/key",
+        ),
+        ({"indexer": {"function": "f", "package": "https://x/y.zip"}}, "indexer.package", "or a path"),
+        ({"api": ECS | {"task_definition": "api"}}, "api.task_definition", "String should match pattern"),
+        ({"api": ECS | {"task_definition": "api:0"}}, "api.task_definition", "String should match pattern"),
+        ({"api": ECS | {"task_definition": "service/api:7"}}, "api.task_definition", "String should match pattern"),
+        ({"api": ECS | {"version": 7}}, "api", "version is not for kind ecs"),
+        ({"api": LAMBDA | {"task_definition": "api:7"}}, "api", "task_definition is not for kind lambda"),
+        ({"api": LAMBDA | {"version": 0}}, "api.version", "greater than or equal to 1"),
+        ({"api": LAMBDA | {"version": "$LATEST"}}, "api.version", "valid integer"),
+    ],
+)
+def test_a_mistake_in_what_is_deployed_names_its_field_and_the_rule(
+    include: Path, environment: object, field: str, rule: str
+) -> None:
+    write(include, "bad.yaml", GOOD | {"environments": {"local": environment}})
+    (problem,) = load_targets(include).problems
+    assert problem.field == f"environments.local.{field}"
+    assert rule in problem.rule
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {"indexer": {"function": "f", "package": "s3://my-bucket/indexer.zip"}},
+        {"indexer": {"function": "f", "package": "s3://aws_default@my-bucket/builds/7/indexer.zip"}},
+        {"indexer": {"function": "f", "package": "../build/indexer/indexer-python3.13-arm64.zip"}},
+        {"indexer": {"function": "f", "package": "/opt/indexer.zip"}},
+        {"api": ECS | {"task_definition": "api:7"}},
+        {"api": ECS | {"task_definition": TASK_DEFINITION}},
+        {"api": LAMBDA | {"version": 7}},
+    ],
+)
+def test_what_is_deployed_may_be_named_in_each_of_these_ways(environment: object) -> None:
+    Target.model_validate(GOOD | {"environments": {"local": environment}})
+
+
 def airflow_settings(**airflow: object) -> AirflowSettings:
     return Target.model_validate(GOOD | {"airflow": airflow}).airflow
 

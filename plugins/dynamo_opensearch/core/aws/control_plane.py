@@ -17,11 +17,11 @@ _PREFIXES = {"dynamodbstreams": "dynamodb", "opensearch": "es"}
 
 
 class ResourceMissingError(PermanentError):
-    """What was asked about is not there."""
+    """What was asked about is not there. ``code``: the service's own, which may mean something beside it."""
 
-    def __init__(self, service: str, action: str, resource: str) -> None:
-        super().__init__(service, action, resource)
-        self.service, self.action, self.resource = service, action, resource
+    def __init__(self, service: str, action: str, resource: str, code: str = "") -> None:
+        super().__init__(service, action, resource, code)
+        self.service, self.action, self.resource, self.code = service, action, resource, code
 
     def __str__(self) -> str:
         return f"{self.service} has no {self.resource!r} ({self.action}): correct its name in the target file"
@@ -79,5 +79,5 @@ def _refusal(error: Exception, service: str, action: str, resource: str) -> Exce
         return AccessDeniedError(service, f"{_PREFIXES.get(service, service)}:{action}", resource, denied)
     code = error_code(error) or ""
     if any(word in code for word in _MISSING):
-        return ResourceMissingError(service, action, resource)
+        return ResourceMissingError(service, action, resource, code)
     return RequestRefusedError(service, action, resource, describe(error))

@@ -62,7 +62,7 @@ class EcsSnapshot:
         if state.controller != "ECS":
             yield (
                 f"its deployments are made by {state.controller}, not by ECS: roll back there (CodeDeploy: aws deploy "
-                "stop-deployment --auto-rollback-enabled, or deploy the earlier revision)"
+                "stop-deployment --auto-rollback-enabled, or deploy the earlier revision), as you deploy there"
             )
         newest = next(iter(self._history.deployments), None)
         if newest is None or newest.status not in UNDER_WAY:
@@ -114,8 +114,8 @@ class EcsSnapshot:
 
     def unfit(self, version: str) -> Unfit | None:
         """Of another family, INACTIVE, or what ECS rolled back the last time it was tried."""
-        family = _family(self.in_service.version)
-        if _family(version) != family:
+        family = family_of(self.in_service.version)
+        if family_of(version) != family:
             return Unfit(reason=f"is not of family {family!r}, which is in service")
         verdict = self._history.verdict(version)
         if verdict is not None and verdict.status in ROLLED_BACK:
@@ -167,5 +167,6 @@ def _rolled_back(when_us: int, reason: str) -> str:
     return f"was rolled back by ECS, in its deployment of {utc(when_us)}{told}"
 
 
-def _family(version: str) -> str:
+def family_of(version: str) -> str:
+    """The family of a task definition, by its ARN."""
     return shown(version).rpartition(":")[0]

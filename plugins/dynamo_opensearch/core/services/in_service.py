@@ -10,7 +10,7 @@ _TASK_DEFINITION = ":task-definition/"
 
 @dataclass(frozen=True, kw_only=True)
 class InService:
-    """``version``: the ARN of a task definition, or the number of a Lambda version.
+    """``version``: the ARN of a task definition, or the number of a Lambda version; empty: there is no such alias.
 
     ``weights``: other versions and their share of the calls, 0 to 1. ``token``: what is another after each change: the
     id of an ECS deployment, the RevisionId of a Lambda alias; empty where it is not known. ``since_us``: when ECS made
@@ -21,6 +21,11 @@ class InService:
     weights: Mapping[str, float] = field(default_factory=dict)
     token: str = ""
     since_us: int = 0
+
+    @property
+    def is_nothing(self) -> bool:
+        """Whether nothing is, or was, in service."""
+        return not self.version
 
     def is_same(self, other: "InService") -> bool:
         """Whether both serve the same, whoever brought it about."""
@@ -40,8 +45,13 @@ class InService:
         return shown(self.version) + (f" ({shares})" if shares else "")
 
 
+NOTHING = InService(version="")
+
+
 def shown(version: str) -> str:
-    """A version as people call it: ``api:7``, ``version 3``."""
+    """A version as people call it: ``api:7``, ``version 3``, ``nothing``."""
+    if not version:
+        return "nothing"
     _, is_task_definition, name = version.partition(_TASK_DEFINITION)
     return name if is_task_definition else f"version {version}"
 

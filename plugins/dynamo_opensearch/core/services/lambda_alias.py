@@ -8,9 +8,9 @@ from dynamo_opensearch.core.aws.control_plane import ControlPlane, RequestRefuse
 from dynamo_opensearch.core.services.component import Earlier, Progress, Snapshot, Unfit
 from dynamo_opensearch.core.services.errors import ServiceBusyError, ServiceMovedError
 from dynamo_opensearch.core.services.in_service import InService, shown
+from dynamo_opensearch.core.services.lambda_versions import LATEST, published_versions
 
 LAMBDA_API, LAMBDA_INDEXER = "lambda_api", "lambda_indexer"
-_LATEST = "$LATEST"
 _AWAKENING = frozenset({"Pending", "Inactive"})
 
 
@@ -53,10 +53,10 @@ class LambdaAliasComponent:
             if not now.is_same(shall):  # else it was this call, sent again after its answer was lost
                 raise ServiceMovedError(self.resource, str(was), str(now)) from error
             return now
-        return _in_service(answer)
+        return alias_in_service(answer)
 
     def _read(self) -> InService:
-        return _in_service(self._ask("get_alias"))
+        return alias_in_service(self._ask("get_alias"))
 
     def _ask(self, call: str, **arguments: Any) -> dict[str, Any]:
         names = {"FunctionName": self._function, "Name": self._alias}
@@ -78,9 +78,9 @@ class LambdaAliasSnapshot:
     def problems(self) -> Iterator[str]:
         """As ``Snapshot.problems``."""
         function, alias = self._function, self._alias
-        if self._now.version == _LATEST:
+        if self._now.version == LATEST:
             yield (
-                f"the alias leads to {_LATEST}, which is overwritten by each deployment: there is no previous one. "
+                f"the alias leads to {LATEST}, which is overwritten by each deployment: there is no previous one. "
                 f"Publish versions, and let the alias lead to them: aws lambda publish-version --function-name "
                 f"{function}; aws lambda update-alias --function-name {function} --name {alias} --function-version 1"
             )
@@ -100,7 +100,7 @@ class LambdaAliasSnapshot:
 
     def earlier(self) -> Iterator[Earlier]:
         """Of what the alias spreads its calls to, the older; then all lower numbers, the highest first."""
-        if self._now.version == _LATEST:
+        if self._now.version == LATEST:
             return
         served = sorted({int(self._now.version), *map(int, self._now.weights)}, reverse=True)
         for number in served[1:]:
@@ -108,16 +108,19 @@ class LambdaAliasSnapshot:
                 serving=InService(version=str(number)),
                 basis=f"the alias leads some of its calls to it already, and others to version {served[0]}",
             )
-        for number in sorted((one for one in self._published() if one < served[0]), reverse=True):
+        published = published_versions(self._plane, self._function)
+        for number in sorted((one for one in published if one < served[0]), reverse=True):
             yield Earlier(
                 serving=InService(version=str(number)),
                 basis="the next lower number that was published; nobody has recorded whether the alias ever led to it",
             )
 
     def unfit(self, version: str) -> Unfit | None:
-        """Deleted, failed, or asleep."""
+        """Deleted, failed, or asleep; or $LATEST, of which nobody knows what it was when it was in service."""
+        if version == LATEST:
+            return Unfit(reason="is overwritten by each deployment: nobody knows what it was then")
         try:
-            found = self._ask("get_function_configuration", version, Qualifier=version)
+            found = self._configuration(version)
         except ResourceMissingError:
             return Unfit(reason="was deleted")
         state, update = found.get("State", "Active"), found.get("LastUpdateStatus", "Successful")
@@ -136,7 +139,7 @@ class LambdaAliasSnapshot:
     def describe(self, version: str) -> str:
         """When its code was last changed, and the code's digest."""
         try:
-            found = self._ask("get_function_configuration", version, Qualifier=version)
+            found = self._configuration(version)
         except ResourceMissingError:
             return "was deleted"
         told = f", {found['Description']}" if found.get("Description") else ""
@@ -163,15 +166,6 @@ class LambdaAliasSnapshot:
             )
         return Progress(state="stable", text=f"{path} leads to {shall}, which is Active")
 
-    def _published(self) -> Iterator[int]:
-        arguments: dict[str, Any] = {}
-        while True:
-            answer = self._ask("list_versions_by_function", None, **arguments)
-            yield from (int(one["Version"]) for one in answer["Versions"] if one["Version"] != _LATEST)
-            if not answer.get("NextMarker"):
-                return
-            arguments = {"Marker": answer["NextMarker"]}
-
     @cached_property
     def _mapped(self) -> dict[str, Any]:
         uuid = str(self._mapping)
@@ -181,11 +175,12 @@ class LambdaAliasSnapshot:
     def _invoked(self) -> str:
         return str(self._mapped.get("FunctionArn", ""))
 
-    def _ask(self, call: str, version: str | None, **arguments: Any) -> dict[str, Any]:
-        resource = self._function if version is None else f"{self._function}:{version}"
-        return self._plane.ask("lambda", call, resource, FunctionName=self._function, **arguments)
+    def _configuration(self, version: str) -> dict[str, Any]:
+        names = {"FunctionName": self._function, "Qualifier": version}
+        return self._plane.ask("lambda", "get_function_configuration", f"{self._function}:{version}", **names)
 
 
-def _in_service(answer: dict[str, Any]) -> InService:
+def alias_in_service(answer: dict[str, Any]) -> InService:
+    """What an alias leads to, from Lambda's answer about it."""
     weights = (answer.get("RoutingConfig") or {}).get("AdditionalVersionWeights") or {}
     return InService(version=answer["FunctionVersion"], weights=dict(weights), token=answer.get("RevisionId", ""))

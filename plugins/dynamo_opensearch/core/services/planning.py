@@ -74,6 +74,8 @@ def _find(seen: Snapshot, component: Component, last: RecordedChange | None) -> 
         if unfit.is_passing:
             raise ServiceRollbackRefusedError(component.resource, component.by_hand, tuple(passed_over))
     nothing = f"{now} is in service, and nothing is known that was before it and could be again"
+    if last is not None and _was_made(now, last):
+        nothing += f": it was {last}"
     raise ServiceRollbackRefusedError(component.resource, component.by_hand, (*passed_over, nothing))
 
 
@@ -91,7 +93,10 @@ def _candidates(seen: Snapshot, component: Component, last: RecordedChange | Non
     """What was recorded as replaced by what is in service now, and what the component itself knows.
 
     The record comes first as long as nobody has changed the component since, or where it knows no past of its own.
+    What the last change made has no past.
     """
+    if last is not None and _was_made(seen.in_service, last):
+        return
     undo = None if last is None else _undo(seen.in_service, last)
     if undo is not None and last is not None:
         is_untouched = last.shall.token in ("", seen.in_service.token)
@@ -102,7 +107,12 @@ def _candidates(seen: Snapshot, component: Component, last: RecordedChange | Non
         yield undo
 
 
+def _was_made(now: InService, last: RecordedChange) -> bool:
+    """Whether the last change made what is in service, where nothing was."""
+    return last.was.is_nothing and last.outcome != NOT_MADE and last.shall.is_same(now)
+
+
 def _undo(now: InService, last: RecordedChange) -> Earlier | None:
-    if last.outcome == NOT_MADE or not last.shall.is_same(now):
+    if last.outcome == NOT_MADE or last.was.is_nothing or not last.shall.is_same(now):
         return None
     return Earlier(serving=replace(last.was, token="", since_us=0), basis=f"recorded: {last}", is_undo=True)

@@ -24,7 +24,8 @@ KEPT_CHANGES = 20
 class RecordedChange:
     """``shall`` in place of ``was``. Times in microseconds since 1970; ``ended_us`` is 0 until the outcome is known.
 
-    ``purpose``: ``rollback`` or ``cutover``. ``outcome``: ``begun``, ``not made``, or what it came to.
+    ``was`` is nothing where the change made what it serves. ``purpose``: ``rollback`` or ``cutover``. ``outcome``:
+    ``begun``, ``not made``, or what it came to.
     """
 
     component: str
@@ -64,9 +65,10 @@ class RecordedChange:
         return cls(**{**value, **ends})
 
     def __str__(self) -> str:
+        did = f"made, for {self.shall}," if self.was.is_nothing else f"{self.was} replaced by {self.shall}"
         return (
-            f"{self.was} replaced by {self.shall} on {utc(self.began_us)} ({self.purpose}, run {self.run_id!r} of DAG "
-            f"{self.dag_id!r}, deployment {self.deployment!r}: {self.outcome})"
+            f"{did} on {utc(self.began_us)} ({self.purpose}, run {self.run_id!r} of DAG {self.dag_id!r}, deployment "
+            f"{self.deployment!r}: {self.outcome})"
         )
 
 
@@ -83,8 +85,8 @@ class RecordedChanges:
     def begin(self, change: RecordedChange, after: str | None) -> tuple[RecordedChange, bool]:
         """Record a change that is about to be made. Safe to run again: a run's own change stays as it is.
 
-        ``after``: the mark of the last change that the plan saw. Returns what is recorded, and whether an earlier try
-        of this run did so already.
+        ``after``: the mark of the last change that the plan saw; where that is this run's own, a further one follows.
+        Returns what is recorded, and whether an earlier try of this run did so already.
 
         Raises:
             ServiceChangedError: another change was recorded since.
@@ -92,7 +94,7 @@ class RecordedChanges:
         """
         run = Run(deployment=change.deployment, dag_id=change.dag_id, run_id=change.run_id, triggered_us=0)
         own = self.last(change.component, change.resource)
-        if own is not None and own.is_of(run):
+        if own is not None and own.is_of(run) and own.mark != after:
             return own, True
         began = replace(change, began_us=self._clock.time_us())
 

@@ -1,5 +1,6 @@
 """What differs between local, staging and production: connections, names and the AWS parts around a target."""
 
+import re
 from ipaddress import ip_network
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
@@ -103,6 +104,21 @@ class IndexerSettings(BaseModel):
     iterator_age_s: float = Field(
         300, gt=0, le=86_400, description="Seconds by which the function may be behind the stream, at most."
     )
+    package: str | None = Field(
+        None,
+        min_length=1,
+        description="The zip that a cutover deploys: s3://bucket/key, or a path, from include/ on where it is "
+        "relative; default: the version that the alias leads to stays.",
+    )
+
+    @field_validator("package")
+    @classmethod
+    def _is_a_place(cls, package: str | None) -> str | None:
+        if package is None or "://" not in package:
+            return package
+        if re.fullmatch(r"s3://([\w.-]+@)?[a-z0-9][a-z0-9.-]+/.*[^/]", package) is None:
+            raise ValueError("must be s3://bucket/key, s3://connection@bucket/key, or a path")
+        return package
 
 
 class ApiSettings(BaseModel):
@@ -116,12 +132,28 @@ class ApiSettings(BaseModel):
     function: str | None = Field(None, description="Lambda function; required for lambda.")
     alias: str | None = Field(None, description="Lambda alias; required for lambda.")
     health_url: Address | None = Field(None, description="Address that answers 200 when the service is well.")
+    task_definition: (
+        Annotated[
+            str, Field(pattern=r"^(arn:[\w-]+:ecs:[\w-]+:\d{12}:task-definition/)?[A-Za-z0-9_-]{1,255}:[1-9]\d*$")
+        ]
+        | None
+    ) = Field(
+        None,
+        description="family:revision or ARN that a cutover brings into service, for ecs; default: the newest ACTIVE "
+        "one of the family in service.",
+    )
+    version: int | None = Field(
+        None, ge=1, description="Published version that a cutover moves the alias to, for lambda; default: the newest."
+    )
 
     @model_validator(mode="after")
     def _has_its_names(self) -> "ApiSettings":
         needed = ("cluster", "service") if self.kind == "ecs" else ("function", "alias")
         if missing := [name for name in needed if getattr(self, name) is None]:
             raise ValueError(f"kind {self.kind} needs {' and '.join(missing)}")
+        other = "version" if self.kind == "ecs" else "task_definition"
+        if getattr(self, other) is not None:
+            raise ValueError(f"{other} is not for kind {self.kind}")
         return self
 
 
