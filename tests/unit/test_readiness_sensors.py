@@ -8,6 +8,8 @@ from airflow.providers.common.compat.sdk import AirflowFailException, TaskDeferr
 
 from dynamo_opensearch.core.cutover.readiness import Readiness
 from dynamo_opensearch.core.errors import PassingError, PermanentError
+from dynamo_opensearch.core.opensearch.errors import ConnectionLostError
+from dynamo_opensearch.sensors.domain_active import DomainActiveSensor
 from dynamo_opensearch.sensors.readiness import ReadinessSensor
 from dynamo_opensearch.sensors.table_stream_enabled import TableStreamEnabledSensor
 from dynamo_opensearch.triggers.readiness import ReadinessTrigger
@@ -17,7 +19,7 @@ from tests.support.fakes import NOW_US
 from tests.support.scripted_aws import ScriptedAws
 from tests.support.scripted_table import STREAM, ScriptedTable
 
-SENSORS: list[type[ReadinessSensor]] = [TableStreamEnabledSensor]
+SENSORS: list[type[ReadinessSensor]] = [DomainActiveSensor, TableStreamEnabledSensor]
 NOT_YET, READY = Readiness(is_ready=False, seen="not yet"), Readiness(is_ready=True, seen="it is there", value="x")
 
 
@@ -105,3 +107,25 @@ def test_the_stream_is_that_of_the_targets_table_with_the_view_type_of_its_file(
     sensor = TableStreamEnabledSensor(task_id="wait_for_stream", target="members")
     assert sensor.execute(FakeInstance().context) == STREAM
     assert aws.made("dynamodb.DescribeTable") == [{"TableName": "members"}]
+
+
+def test_the_domain_is_the_one_that_the_target_file_names_and_its_address_that_of_the_connection(
+    connections: FakeConnections, aws: ScriptedAws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environment = type(connections.environment).model_validate(
+        {"opensearch": {"domain": "arn:aws:es:eu-central-1:123456789012:domain/members"}}
+    )
+    connections = connect(monkeypatch, {"environments": {"local": environment}})
+    monkeypatch.setenv(
+        "AIRFLOW_CONN_OPENSEARCH_DEFAULT",
+        '{"conn_type": "opensearch", "host": "127.0.0.1", "port": 9, "schema": "http"}',
+    )
+    status = {"DomainId": "x", "DomainName": "members", "ARN": "x" * 20, "ClusterConfig": {}}
+    aws.scripts["opensearch.DescribeDomain"] = lambda _: {"DomainStatus": status | {"Created": True, "Endpoint": "e"}}
+    connections.servers.routes["/"] = ConnectionLostError("ConnectTimeoutError")
+    with pytest.raises(TaskDeferred) as deferred:
+        DomainActiveSensor(task_id="wait_for_domain", target="members").execute(FakeInstance().context)
+    trigger: Any = deferred.value.trigger
+    trigger.give_up_us = 0
+    assert trigger.make_look()()["seen"] == "http://127.0.0.1:9 does not answer (ConnectTimeoutError)"
+    assert aws.made("opensearch.DescribeDomain") == [{"DomainName": "members"}] * 2

@@ -2,12 +2,27 @@
 
 from collections.abc import Callable
 
+from dynamo_opensearch.core.backoff import RetryPolicy
 from dynamo_opensearch.core.cutover.readiness import Readiness
+from dynamo_opensearch.core.cutover.search_domain import SearchDomain
 from dynamo_opensearch.core.cutover.table_stream import StreamSwitch, enable_stream, look_at_stream
+from dynamo_opensearch.core.opensearch.patient import PatientCluster
+from dynamo_opensearch.hooks.opensearch import OpenSearchHook
 from dynamo_opensearch.wiring.services import control_plane
 from dynamo_opensearch.wiring.target_connections import TargetConnections
 
 Look = Callable[[], Readiness]
+
+
+_ONE_TRY = RetryPolicy(give_up_after_s=0.0)
+
+
+def domain_readiness(connections: TargetConnections) -> Look:
+    """Looks at the domain and asks OpenSearch, once each time; the clients are kept from look to look."""
+    endpoint, _ = OpenSearchHook(connections.environment.opensearch_conn_id).endpoint()
+    cluster = PatientCluster(connections.cluster, connections.clock, _ONE_TRY)
+    domain = connections.environment.opensearch.domain
+    return SearchDomain(control_plane(connections), domain, cluster, endpoint).look
 
 
 def switch_stream_on(connections: TargetConnections) -> StreamSwitch:
