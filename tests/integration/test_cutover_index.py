@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from dynamo_opensearch.core.backfill.planning import PlanPorts, plan_backfill
-from dynamo_opensearch.core.cutover.target_index import AliasElsewhereError, TargetIndex, make_target_index
+from dynamo_opensearch.core.cutover.alias_index import AliasElsewhereError, MadeIndex, make_alias_index
 from dynamo_opensearch.core.documents.builder import DocumentBuilder
 from dynamo_opensearch.core.dynamodb.table_description import TableKeyError
 from dynamo_opensearch.core.opensearch.alias import AliasAmbiguousError, AliasIsIndexError
@@ -30,11 +30,11 @@ def rig(make_rig: MakeRig) -> Rig:
     return made
 
 
-def make(rig: Rig, run_id: str = "run 1", file: MappingFile = FILE, **changes: Any) -> TargetIndex:
+def make(rig: Rig, run_id: str = "run 1", file: MappingFile = FILE, **changes: Any) -> MadeIndex:
     target = target_of(rig, **changes)
     ports = PlanPorts(table=rig.table_client, cluster=rig.patient, clock=rig.clock)
     builder = DocumentBuilder(target.key, target.documents)
-    return make_target_index(target, file, builder, rig.stamps, run_id, ports)
+    return make_alias_index(target, file, builder, rig.stamps, run_id, ports)
 
 
 def test_an_index_is_made_behind_the_alias_by_the_mapping_file_and_a_second_run_leaves_it(rig: Rig) -> None:
@@ -113,8 +113,8 @@ def test_two_runs_at_once_make_one_index(rig: Rig, monkeypatch: pytest.MonkeyPat
             both.wait()
         return found
 
-    monkeypatch.setattr("dynamo_opensearch.core.cutover.target_index.plan_backfill", planned)
-    made: list[TargetIndex] = []
+    monkeypatch.setattr("dynamo_opensearch.core.cutover.alias_index.plan_backfill", planned)
+    made: list[MadeIndex] = []
     threads = [threading.Thread(target=lambda run=run: made.append(make(rig, run))) for run in ("run 1", "run 2")]
     for thread in threads:
         thread.start()

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
-from dynamo_opensearch.core.cutover.target_index import TargetIndex
+from dynamo_opensearch.core.cutover.alias_index import MadeIndex
 from dynamo_opensearch.core.state.holder import Holder
 from dynamo_opensearch.operators.cutover import preparing
 from dynamo_opensearch.operators.cutover.preparing import (
@@ -98,9 +98,9 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The runs that an index was made for."""
     runs: list[str] = []
 
-    def make(_: Any, run_id: str) -> TargetIndex:
+    def make(_: Any, run_id: str) -> MadeIndex:
         runs.append(run_id)
-        return TargetIndex(alias="members-live", index="members-v1", uuid="u", was_there=False, made_by=run_id)
+        return MadeIndex(alias="members-live", index="members-v1", uuid="u", was_there=False, made_by=run_id)
 
     monkeypatch.setattr(preparing, "make_index_behind_alias", make)
     return runs

@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 from dynamo_opensearch.core.backfill.planning import PlanPorts
 from dynamo_opensearch.core.backoff import RetryPolicy
+from dynamo_opensearch.core.cutover.alias_index import MadeIndex, make_alias_index
 from dynamo_opensearch.core.cutover.readiness import Readiness
 from dynamo_opensearch.core.cutover.search_domain import SearchDomain
 from dynamo_opensearch.core.cutover.table_stream import StreamSwitch, enable_stream, look_at_stream
-from dynamo_opensearch.core.cutover.target_index import TargetIndex, make_target_index
 from dynamo_opensearch.core.opensearch.patient import PatientCluster
 from dynamo_opensearch.hooks.opensearch import OpenSearchHook
 from dynamo_opensearch.wiring.services import control_plane
@@ -27,13 +27,13 @@ def domain_readiness(connections: TargetConnections) -> Look:
     return SearchDomain(control_plane(connections), domain, cluster, endpoint).look
 
 
-def make_index_behind_alias(connections: TargetConnections, run_id: str) -> TargetIndex:
+def make_index_behind_alias(connections: TargetConnections, run_id: str) -> MadeIndex:
     """Make the index where there is none; its note names the run.
 
     Raises:
-        Exception: as ``make_target_index``.
+        Exception: as ``make_alias_index``.
     """
-    return make_target_index(
+    return make_alias_index(
         connections.target,
         connections.mapping(),
         connections.builder,

@@ -36,7 +36,7 @@ class AliasElsewhereError(PermanentError):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TargetIndex:
+class MadeIndex:
     """The index behind the alias. ``made_by``: the run that made it; empty where this package did not."""
 
     alias: str
@@ -56,9 +56,9 @@ class TargetIndex:
         return asdict(self)
 
 
-def make_target_index(
+def make_alias_index(
     target: Target, mapping: MappingFile, builder: DocumentBuilder, stamps: StampRule, run_id: str, ports: PlanPorts
-) -> TargetIndex:
+) -> MadeIndex:
     """Make the index as a first backfill does, but with the settings of its file from the start: it is used at once.
 
     Safe to run again: an index that is there behind the alias, and fits, stays as it is.
@@ -92,8 +92,8 @@ def _check_own(target: Target, cluster: PatientCluster) -> None:
         raise AliasElsewhereError(target.alias, index, str(made_for), target.name)
 
 
-def _found(target: Target, state: IndexState, *, was_there: bool) -> TargetIndex:
-    return TargetIndex(
+def _found(target: Target, state: IndexState, *, was_there: bool) -> MadeIndex:
+    return MadeIndex(
         alias=target.alias,
         index=state.index,
         uuid=state.uuid,
