@@ -3,7 +3,7 @@
 from ipaddress import ip_network
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator, model_validator
 
 Arn = Annotated[str, Field(pattern=r"^arn:[\w-]+:[\w-]+:[\w-]*:\d*:.+$")]
 Action = Annotated[str, Field(pattern=r"^[a-z0-9-]+:[A-Za-z0-9]+$")]
@@ -82,6 +82,11 @@ class IndexerSettings(BaseModel):
     )
     iterator_age_s: float = Field(
         300, gt=0, le=86_400, description="Seconds by which the function may be behind the stream, at most."
+    )
+    canary: dict[AttributeName, JsonValue] | Literal[False] = Field(
+        default_factory=dict,
+        description="Attributes of the item by which a cutover tries the indexer, besides its key, what the filter "
+        "asks for, and required_fields; of a key attribute, the text it begins with. false: no item is written.",
     )
 
 
