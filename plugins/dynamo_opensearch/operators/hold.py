@@ -23,20 +23,21 @@ class AirflowRunStates:
 
     def is_finished(self, dag_id: str, run_id: str) -> bool:
         """Whether it ended, well or not; False for a run that this Airflow does not know."""
-        return self._state(dag_id, run_id) in ("success", "failed")
+        return self.state(dag_id, run_id) in ("success", "failed")
 
     def is_known(self, dag_id: str, run_id: str) -> bool:
         """Whether there is such a run."""
-        return self._state(dag_id, run_id) is not None
+        return self.state(dag_id, run_id) is not None
 
-    def _state(self, dag_id: str, run_id: str) -> Any:
+    def state(self, dag_id: str, run_id: str) -> str | None:
+        """``queued``, ``running``, ``success`` or ``failed``; None for a run that this Airflow does not know."""
         try:
             state = self._task_instance.get_dagrun_state(dag_id=dag_id, run_id=run_id)
         except AirflowRuntimeError as error:
             if (error.error.detail or {}).get("status_code") == _NOT_FOUND:
                 return None
             raise
-        return getattr(state, "value", state)  # str() of it is "DagRunState.SUCCESS"
+        return str(getattr(state, "value", state))  # str() of it is "DagRunState.SUCCESS"
 
 
 def target_hold(connections: TargetConnections, context: Context) -> TargetHold:

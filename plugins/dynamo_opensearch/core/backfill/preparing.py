@@ -8,7 +8,7 @@ from dynamo_opensearch.core.documents.builder import DocumentBuilder
 from dynamo_opensearch.core.errors import PassingError
 from dynamo_opensearch.core.opensearch.alias import index_behind
 from dynamo_opensearch.core.opensearch.index_life import NewIndex, create_index, loosen_settings, restore_settings
-from dynamo_opensearch.core.opensearch.index_state import read_index
+from dynamo_opensearch.core.opensearch.index_state import IndexState, read_index
 from dynamo_opensearch.core.opensearch.mapping_file import MappingFile
 from dynamo_opensearch.core.opensearch.patient import PatientCluster
 
@@ -54,24 +54,32 @@ def prepare_index(
     Nobody reads an index that this run has made, or that only carries the marker of the next one.
 
     Raises:
-        MappingRefusedError: OpenSearch does not take the mapping file.
-        AliasIsIndexError, AliasAmbiguousError: since the plan, the alias's name has been taken.
-        OpenSearchRequestError: another run has made an index of that name since the plan.
+        MappingRefusedError, AliasIsIndexError, AliasAmbiguousError, OpenSearchRequestError: as ``make_index``.
     """
     if plan.creates_index:
-        state = create_index(
-            cluster,
-            NewIndex(
-                index=plan.index, alias=plan.write_alias, mapping=mapping, note=_note(plan, mapping, builder, run_id)
-            ),
-        )
-        index_behind(cluster, plan.write_alias, plan.index)  # another run may have been faster since the plan
+        state = make_index(plan, mapping, builder, run_id, cluster)
     else:
         state = read_index(cluster, plan.index)
     has_readers = not plan.creates_index and not plan.write_alias.endswith("-next")
     if not has_readers:
         loosen_settings(cluster, plan.index)
     return PreparedIndex(index=plan.index, uuid=state.uuid, is_loosened=not has_readers)
+
+
+def make_index(
+    plan: BackfillPlan, mapping: MappingFile, builder: DocumentBuilder, run_id: str, cluster: PatientCluster
+) -> IndexState:
+    """Create the index that the plan names, behind its alias from its first moment on. Safe to run again.
+
+    Raises:
+        MappingRefusedError: OpenSearch does not take the mapping file.
+        AliasIsIndexError, AliasAmbiguousError: since the plan, the alias's name has been taken.
+        OpenSearchRequestError: another run has made an index of that name since the plan.
+    """
+    note = _note(plan, mapping, builder, run_id)
+    state = create_index(cluster, NewIndex(index=plan.index, alias=plan.write_alias, mapping=mapping, note=note))
+    index_behind(cluster, plan.write_alias, plan.index)  # another run may have been faster since the plan
+    return state
 
 
 def put_settings_back(prepared: PreparedIndex, mapping: MappingFile, cluster: PatientCluster) -> None:

@@ -5,7 +5,7 @@ from ipaddress import ip_network
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, field_validator, model_validator
 
 from dynamo_opensearch.core.credentials import has_login
 
@@ -109,6 +109,12 @@ class IndexerSettings(BaseModel):
         min_length=1,
         description="The zip that a cutover deploys: s3://bucket/key, or a path, from include/ on where it is "
         "relative; default: the version that the alias leads to stays.",
+    )
+
+    canary: dict[AttributeName, JsonValue] | Literal[False] = Field(
+        default_factory=dict,
+        description="Attributes of the item by which a cutover tries the indexer, besides its key, what the filter "
+        "asks for, and required_fields; of a key attribute, the text it begins with. false: no item is written.",
     )
 
     @field_validator("package")
