@@ -60,6 +60,17 @@ CHECKS = {check.name: check for check in CHECKLIST}
 FIRST_STEPS = {
     "backfill": (REACHABILITY, "cluster", "table"),
     "reindex": (REACHABILITY, "cluster", "free_disk", "table", "stream"),
+    "cutover": (
+        REACHABILITY,
+        "cluster",
+        "auto_create_index",
+        "table",
+        "roles",
+        "vpc_endpoint",
+        "cognito",
+        "dead_letters",
+        "dead_letter_alarm",
+    ),
 }
 """The checks that concern a DAG; its first task makes them."""
 
