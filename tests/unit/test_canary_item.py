@@ -8,7 +8,6 @@ from typing import Any
 import orjson
 import pytest
 import yaml
-from pydantic import JsonValue
 
 from dynamo_opensearch.core.cutover.canary_item import (
     Canary,
@@ -35,7 +34,7 @@ def made(
     target: Target | None = None,
     mappings: dict[str, Any] = TEXTS,
     key_types: str = "S",
-    given: dict[str, JsonValue] | None = None,
+    given: Any = None,
     mark: str = MARK,
     attempt: int = 3,
     **changes: Any,
@@ -79,7 +78,7 @@ def test_the_sample_members_get_what_their_file_requires() -> None:
     target = sample("members")
     canary = made(target, mapping("members"))
     assert canary.first == {"memberId": {"S": OWN}, "email": {"S": "canary"}, "status": {"S": "canary"}}
-    assert canary.second == canary.first | {"email": {"S": "canary-changed-3"}}
+    assert canary.second == {**canary.first, "email": {"S": "canary-changed-3"}}
 
 
 def test_a_composite_key_a_filter_renames_and_a_transform_are_kept_to() -> None:
@@ -110,7 +109,7 @@ def test_what_the_file_gives_goes_first_and_is_what_changes() -> None:
             "M": {"city": {"S": "x"}, "tags": {"L": [{"S": "a"}, {"N": "1.5"}, {"NULL": True}, {"BOOL": True}]}}
         },
     }
-    assert canary.second == canary.first | {"tier": {"S": "gold-changed-3"}}
+    assert canary.second == {**canary.first, "tier": {"S": "gold-changed-3"}}
 
 
 def test_text_given_for_a_key_is_what_it_begins_with() -> None:
@@ -252,7 +251,7 @@ def test_a_required_member_of_an_object_is_put_where_it_comes_from() -> None:
 def test_numbers_and_truths_change_where_there_is_no_text(given: dict[str, Any], changed: dict[str, Any]) -> None:
     typed = {"count": {"type": "integer"}, "is_open": {"type": "boolean"}, "at": {"type": "date"}}
     canary = made(mappings={"dynamic": "strict", "properties": typed}, given={"at": "2026-01-01", **given})
-    assert canary.second == canary.first | changed
+    assert canary.second == {**canary.first, **changed}
 
 
 def refused(**wish: Any) -> str:
@@ -265,7 +264,7 @@ def refused(**wish: Any) -> str:
 
 
 def test_an_item_that_the_filter_leaves_out_is_refused() -> None:
-    rules = {"filter": {"all": [{"attribute": "id", "begins_with": "A#"}]}}
+    rules: dict[str, Any] = {"filter": {"all": [{"attribute": "id", "begins_with": "A#"}]}}
     assert "the target's filter leaves it out" in refused(documents=rules, given={"id": "B#"})
     rules = {"filter": {"all": [{"attribute": "gone", "exists": False}]}}
     assert "the target's filter leaves it out" in refused(documents=rules, given={"gone": "x"})
