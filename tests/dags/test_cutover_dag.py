@@ -1,6 +1,7 @@
 """`members_cutover`: the guide's six steps in order, what is skipped, and what the run's end depends on."""
 
 import copy
+import itertools
 from typing import Any
 
 import pytest
@@ -48,7 +49,7 @@ def task(dag: DAG, name: str) -> Any:
 def test_the_steps_follow_each_other_and_nothing_else_is_beside_them_but_the_removal_of_the_canary(
     cutover: DAG,
 ) -> None:
-    for before, after in zip(STEPS, STEPS[1:], strict=False):
+    for before, after in itertools.pairwise(STEPS):
         assert before in task(cutover, after).upstream_task_ids, after
     assert {one.task_id for one in cutover.tasks} - set(STEPS) == {"remove_canary"}
 
@@ -97,7 +98,10 @@ def test_it_asks_before_it_changes_the_live_system_unless_told_otherwise(cutover
 
 @pytest.mark.parametrize(("name", "value"), [("environment", "nowhere"), ("environment", None), ("approval", "no")])
 def test_a_parameter_out_of_its_bounds_is_refused(cutover: DAG, name: str, value: Any) -> None:
-    params = copy.deepcopy(cutover.params)
-    with pytest.raises(ParamValidationError):
+    def validate() -> None:
+        params = copy.deepcopy(cutover.params)
         params[name] = value
         params.validate()
+
+    with pytest.raises(ParamValidationError):
+        validate()

@@ -21,9 +21,9 @@ Script = Callable[[Answer], Answer]
 class RefusalError(Exception):
     """Raised by a script: the service answers with this code. ``status``: of HTTP."""
 
-    def __init__(self, code: str, status: int = 400) -> None:
+    def __init__(self, code: str, status: int = 400, message: str = "refused") -> None:
         super().__init__(code)
-        self.code, self.status = code, status
+        self.code, self.status, self.message = code, status, message
 
 
 class Http:
@@ -76,7 +76,7 @@ class ScriptedAws:
         try:
             answer = self.scripts[name](context["asked"])
         except RefusalError as refusal:
-            error = {"Code": refusal.code, "Message": "refused"}
+            error = {"Code": refusal.code, "Message": refusal.message}
             return Http(refusal.status), {
                 "Error": error,
                 "ResponseMetadata": {"HTTPStatusCode": refusal.status, "HTTPHeaders": {}},

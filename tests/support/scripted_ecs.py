@@ -8,7 +8,7 @@ from tests.support.scripted_aws import Answer, RefusalError, ScriptedAws
 
 CLUSTER, SERVICE = "main", "api"
 BEGAN = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
-PREFIX = "arn:aws:ecs:eu-central-1:111122223333"
+PREFIX = "arn:aws:ecs:eu-central-1:000000000000"
 BREAKER = "Service deployment rolled back because the circuit breaker threshold was exceeded."
 
 

@@ -8,7 +8,8 @@ from dynamo_opensearch.core.errors import AccessDeniedError
 from dynamo_opensearch.core.preflight.checklist import CHECKS, run_check
 from dynamo_opensearch.core.preflight.findings import CheckResult
 from dynamo_opensearch.core.preflight.policies.writing import policy_name
-from dynamo_opensearch.core.preflight.scopes import Place, scopes_of
+from dynamo_opensearch.core.preflight.scopes import scopes_of
+from dynamo_opensearch.core.targets.arns import Place
 from dynamo_opensearch.core.targets.environment import RoleSettings
 from tests.support.scripted_control_plane import ScriptedControlPlane, scripted_side
 

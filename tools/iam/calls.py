@@ -3,13 +3,14 @@
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import yaml
 from pydantic import ValidationError
 
-from dynamo_opensearch.core.preflight.scopes import Place
+from dynamo_opensearch.core.targets.arns import Place
 from dynamo_opensearch.core.targets.model import Target
 from tools.iam.names import REQUESTS, Names, Others, names_of
 from tools.iam.operations import Right, rights_of
@@ -72,17 +73,20 @@ def read_records(folder: Path) -> Iterator[Record]:
     for file in sorted(folder.rglob("calls-*.ndjson")):
         for line in file.read_text().splitlines():
             fields = json.loads(line)
-            texts = json.loads((file.parent / fields.pop("targets")).read_text())
-            yield Record(**fields, targets=tuple(_targets(texts)))
+            yield Record(**fields | {"targets": _targets((file.parent / fields["targets"]).read_text())})
 
 
-def _targets(texts: Mapping[str, str]) -> Iterator[Target]:
+@cache
+def _targets(stored: str) -> tuple[Target, ...]:
     """Those that are whole; a test may have broken one."""
-    for text in texts.values():
-        try:
-            yield Target.model_validate(yaml.safe_load(text))
-        except (yaml.YAMLError, ValidationError):
-            continue
+    return tuple(target for text in json.loads(stored).values() if (target := _target(text)) is not None)
+
+
+def _target(text: str) -> Target | None:
+    try:
+        return Target.model_validate(yaml.safe_load(text))
+    except (yaml.YAMLError, ValidationError):
+        return None
 
 
 def understand(record: Record, environment: str, place: Place, others: Others) -> Known | None:

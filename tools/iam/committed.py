@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from dynamo_opensearch.core.preflight.scopes import Place
+from dynamo_opensearch.core.targets.arns import Place
 from tools.iam.calls import COMMITTED, Calls, read_records, understand
 from tools.iam.page import dag_id, page
 from tools.iam.policies import Document, policy_of

@@ -1,11 +1,10 @@
 """What a target's resources are called: placeholders, such as ``<table>``, and the ARNs that they stand for."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from dynamo_opensearch.core.preflight.scopes import Place, bucket_of, queue_arn
-from dynamo_opensearch.core.targets.environment import ApiSettings, DeadLetterSettings, Environment, IndexerSettings
+from dynamo_opensearch.core.targets.arns import Place, arns_of
 from dynamo_opensearch.core.targets.model import Target
 
 REQUESTS = "<opensearch>"
@@ -81,7 +80,8 @@ def names_of(target: Target, environment: str, place: Place, others: Others, sta
         UnknownEnvironmentError: the file does not name it.
     """
     target = target.in_environment(environment)
-    arns = {**_arns(target, target.environments[environment], place), **others}
+    told = arns_of(target, target.environments[environment], place)
+    arns = {**{f"<{name}>": found for name, found in told.items()}, **others}
     words = {
         "<partition>": place.partition,
         "<account>": place.account,
@@ -92,62 +92,3 @@ def names_of(target: Target, environment: str, place: Place, others: Others, sta
         "<state>": state_index,
     }
     return Names(arns={placeholder: tuple(found) for placeholder, found in arns.items()}, words=words)
-
-
-def _arns(target: Target, environment: Environment, place: Place) -> dict[str, Sequence[str]]:
-    one_each = (
-        ("<table>", place.arn("dynamodb", f"table/{target.table}")),
-        *_of_dead_letters(environment.dead_letters, place),
-        *_of_indexer(environment.indexer, place),
-        *_of_api(environment.api, place),
-        *_of_what_is_around(environment, place),
-        *_of_buckets(environment, place),
-    )
-    roles = [role.arn for role in environment.roles.values()]
-    return {**{placeholder: [arn] for placeholder, arn in one_each}, "<role>": roles}
-
-
-Named = Iterator[tuple[str, str]]
-"""Placeholders and ARNs."""
-
-
-def _of_dead_letters(settings: DeadLetterSettings | None, place: Place) -> Named:
-    if settings is not None:
-        yield "<queue>", queue_arn(settings.queue, place)
-        if settings.destination is not None and ":s3:::" in settings.destination:
-            yield "<dead-letter-bucket>", settings.destination
-
-
-def _of_indexer(settings: IndexerSettings | None, place: Place) -> Named:
-    if settings is not None:
-        yield "<indexer>", place.arn("lambda", f"function:{settings.function}")
-        if (uuid := settings.event_source_mapping) is not None:
-            yield "<event-source-mapping>", place.arn("lambda", f"event-source-mapping:{uuid}")
-
-
-def _of_what_is_around(environment: Environment, place: Place) -> Named:
-    if environment.cognito is not None:
-        yield "<user-pool>", place.arn("cognito-idp", f"userpool/{environment.cognito.user_pool}")
-    if environment.opensearch.domain is not None:
-        yield REQUESTS, environment.opensearch.domain
-    endpoint = environment.vpc_endpoint
-    if endpoint is not None and not endpoint.id.startswith(("aos-", "vpce-")):
-        yield "<vpc-domain>", place.arn("es", f"domain/{endpoint.id}")
-
-
-def _of_api(api: ApiSettings | None, place: Place) -> Named:
-    if api is not None and api.kind == "lambda":
-        yield "<api-function>", place.arn("lambda", f"function:{api.function}")
-    if api is not None and api.kind == "ecs":
-        for kind in ("service", "service-deployment", "service-revision"):
-            yield f"<{kind}>", place.arn("ecs", f"{kind}/{api.cluster}/{api.service}")
-
-
-def _of_buckets(environment: Environment, place: Place) -> Named:
-    parking = None if environment.dead_letters is None else environment.dead_letters.parking
-    for name, path in (("reports", environment.reports), ("parking", parking)):
-        if path is not None and path.startswith("s3://"):
-            bucket, prefix = bucket_of(path)
-            arn = f"arn:{place.partition}:s3:::{bucket}"
-            yield f"<{name}>", f"{arn}/{prefix}" if prefix else arn
-            yield f"<{name}-bucket>", arn

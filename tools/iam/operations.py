@@ -70,6 +70,9 @@ _FORMS: dict[str, dict[str, tuple[str, ...]]] = {
 }
 """Service by botocore's name → form of the resource → operations. Nothing where no right is needed."""
 
+SERVICES = tuple(_FORMS)
+"""By botocore's names."""
+
 _ACTIONS = {
     "s3:DeleteObjects": "s3:DeleteObject",
     "s3:HeadBucket": "s3:ListBucket",

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from dynamo_opensearch.core.preflight.scopes import Place
+from dynamo_opensearch.core.targets.arns import Place
 from dynamo_opensearch.core.targets.loading import TargetFilesError, load_targets
 from dynamo_opensearch.core.targets.model import Target
 from tools.iam.calls import OF_A_DEPLOYMENT, Calls

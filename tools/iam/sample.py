@@ -4,20 +4,20 @@ from collections.abc import Iterator
 
 import yaml
 
-from dynamo_opensearch.core.preflight.scopes import Place
+from dynamo_opensearch.core.targets.arns import Place
 from dynamo_opensearch.core.targets.model import Target
 from tools.iam.names import Names, names_of
 from tools.local import paths
 
 REGION, ACCOUNT = "<region>", "<account>"
-_DIGITS = "123456789012"
+DIGITS = "123456789012"
 """For ARNs of the target file, which are checked."""
 
 _ENVIRONMENT = f"""
     region: eu-central-1
     reports: s3://aws_default@members-reports/members
     opensearch:
-      domain: arn:aws:es:eu-central-1:{_DIGITS}:domain/members
+      domain: arn:aws:es:eu-central-1:{DIGITS}:domain/members
     dead_letters:
       queue: members-indexer-dlq
       destination: arn:aws:s3:::members-dead-letters
@@ -33,7 +33,7 @@ _ENVIRONMENT = f"""
       app_client: 1example23456789
     roles:
       indexer:
-        arn: arn:aws:iam::{_DIGITS}:role/members-indexer
+        arn: arn:aws:iam::{DIGITS}:role/members-indexer
 """
 _APIS = (
     {"kind": "ecs", "cluster": "members", "service": "members-api"},
@@ -66,4 +66,4 @@ def sample_names() -> Iterator[Names]:
 
 
 def _opened(arn: str) -> str:
-    return arn.replace("eu-central-1:", f"{REGION}:").replace(_DIGITS, ACCOUNT)
+    return arn.replace("eu-central-1:", f"{REGION}:").replace(DIGITS, ACCOUNT)

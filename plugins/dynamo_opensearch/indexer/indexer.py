@@ -11,13 +11,13 @@ from dynamo_opensearch.core.documents.attribute_values import Item
 from dynamo_opensearch.core.documents.builder import Document, DocumentBuilder, KeyValues
 from dynamo_opensearch.core.documents.ids import document_id
 from dynamo_opensearch.core.dynamodb.keyed_reads import KeyedRead
-from dynamo_opensearch.core.errors import AccessDeniedError, PassingError
+from dynamo_opensearch.core.errors import PassingError
 from dynamo_opensearch.core.offer.bulk_answer import DocumentAnswer, Verdict
 from dynamo_opensearch.core.opensearch.cluster import PASSING_STATUSES, Cluster
 from dynamo_opensearch.core.opensearch.errors import (
-    SERVICE,
     ConnectionLostError,
     OpenSearchRequestError,
+    RequestDeniedError,
     summarise,
 )
 from dynamo_opensearch.core.stamps import StampRule
@@ -163,7 +163,7 @@ class _Run:
             work.begin_again()
             return self._next_round(work, "its index changed in every round")
         if verdict is Verdict.DENIED:
-            raise AccessDeniedError(SERVICE, "bulk writes", answer.index, answer.error_type)
+            raise RequestDeniedError("POST", "bulk writes", answer.index, answer.error_type)
         return self._without_last(work, f"refused: {summarise(answer.error_type, answer.reason)}")
 
     def _after_conflict(self, work: KeyWork, stored: int | None) -> list[KeyWork]:

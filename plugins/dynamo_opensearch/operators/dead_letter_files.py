@@ -7,7 +7,7 @@ import orjson
 from airflow.sdk import ObjectStoragePath
 
 from dynamo_opensearch.core.dead_letters.parking import ParkedMessage
-from dynamo_opensearch.operators.object_storage import path_part, reports_path, stored_at
+from dynamo_opensearch.operators.object_storage import path_part, refusals_named, reports_path, stored_at
 from dynamo_opensearch.wiring.target_connections import TargetConnections
 
 
@@ -32,27 +32,31 @@ class ObjectStorageParking:
 
     def put(self, parked: ParkedMessage) -> None:
         """Store it, whole."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        if self.folder.protocol == "file":
-            Path(self.folder.path).chmod(0o700)
-        (self.folder / f"{path_part(parked.message.id)}.json").write_bytes(orjson.dumps(parked.to_json()))
+        with refusals_named(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            if self.folder.protocol == "file":
+                Path(self.folder.path).chmod(0o700)
+            (self.folder / f"{path_part(parked.message.id)}.json").write_bytes(orjson.dumps(parked.to_json()))
 
     def names(self) -> Iterator[str]:
         """Of all that are there, in order."""
-        if not self.folder.exists():
-            return iter(())
-        return iter(sorted(one.name for one in self.folder.iterdir() if one.name.endswith(".json")))
+        with refusals_named(self.folder):
+            if not self.folder.exists():
+                return iter(())
+            return iter(sorted(one.name for one in self.folder.iterdir() if one.name.endswith(".json")))
 
     def get(self, name: str) -> ParkedMessage | None:
         """One of them; None when it is gone."""
-        try:
-            return ParkedMessage.from_json(orjson.loads((self.folder / name).read_bytes()))
-        except FileNotFoundError:
-            return None
+        with refusals_named(self.folder):
+            try:
+                return ParkedMessage.from_json(orjson.loads((self.folder / name).read_bytes()))
+            except FileNotFoundError:
+                return None
 
     def remove(self, name: str) -> None:
         """Let go of it."""
-        (self.folder / name).unlink(missing_ok=True)
+        with refusals_named(self.folder):
+            (self.folder / name).unlink(missing_ok=True)
 
 
 class ObjectStorageRejectFiles:
@@ -63,17 +67,20 @@ class ObjectStorageRejectFiles:
 
     def names(self) -> Iterator[str]:
         """Of all that are there, in order."""
-        if not self.folder.exists():
-            return iter(())
-        return iter(sorted(str(one) for one in self.folder.rglob("part-*.ndjson")))
+        with refusals_named(self.folder):
+            if not self.folder.exists():
+                return iter(())
+            return iter(sorted(str(one) for one in self.folder.rglob("part-*.ndjson")))
 
     def read(self, name: str) -> str | None:
         """A file's lines; None when it is gone."""
-        try:
-            return stored_at(name).read_text()
-        except FileNotFoundError:
-            return None
+        with refusals_named(self.folder):
+            try:
+                return stored_at(name).read_text()
+            except FileNotFoundError:
+                return None
 
     def remove(self, name: str) -> None:
         """Let go of it."""
-        stored_at(name).unlink(missing_ok=True)
+        with refusals_named(self.folder):
+            stored_at(name).unlink(missing_ok=True)

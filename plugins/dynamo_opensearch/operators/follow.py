@@ -9,6 +9,7 @@ from airflow.sdk import BaseOperator, Context
 
 from dynamo_opensearch.core.clock import Clock, SystemClock
 from dynamo_opensearch.core.follow.follower import Follower
+from dynamo_opensearch.operators.failures import current_dag_id, refusals_of_dag
 from dynamo_opensearch.operators.object_storage import ObjectStorageRejectSink, reports_path
 from dynamo_opensearch.triggers.follow_needed import FollowNeededTrigger
 from dynamo_opensearch.triggers.stream_activity import StreamActivityTrigger
@@ -29,12 +30,14 @@ class PlanFollowOperator(BaseOperator):
 
     def execute(self, context: Context) -> list[str]:  # noqa: ARG002 - Airflow's signature
         """Return their names."""
-        return self._look()
+        with refusals_of_dag(current_dag_id()):
+            return self._look()
 
     def resume(self, context: Context, event: dict[str, Any]) -> list[str]:  # noqa: ARG002 - Airflow's signature
         """Return what the trigger has found, or wait on."""
         targets: list[str] = event["targets"]
-        return targets or self._look()
+        with refusals_of_dag(current_dag_id()):
+            return targets or self._look()
 
     def _look(self) -> list[str]:
         needed = FollowedTargets().needed(or_silent=True)
@@ -71,12 +74,14 @@ class FollowStreamOperator(BaseOperator):
         """Return what was done, as the follower saved it."""
         tell_acting_as(self.target, self.log)
         connections = TargetConnections.of(self.target)
-        return self._follow(connections, connections.clock.time_us() + round(self.round_s * 1e6))
+        with refusals_of_dag(current_dag_id()):
+            return self._follow(connections, connections.clock.time_us() + round(self.round_s * 1e6))
 
     def resume(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002 - Airflow's signature
         """Go on with the round."""
         connections = TargetConnections.of(self.target)
-        return self._follow(connections, event["until_us"])
+        with refusals_of_dag(current_dag_id()):
+            return self._follow(connections, event["until_us"])
 
     def _follow(self, connections: TargetConnections, until_us: int) -> dict[str, Any]:
         folder = reports_path(connections.environment.reports) / "rejects" / self.target / "follow"

@@ -2,11 +2,29 @@
 
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from airflow.configuration import conf
 from airflow.sdk import ObjectStoragePath
+from botocore.exceptions import ClientError
+
+from dynamo_opensearch.core.aws.errors import denied
+from dynamo_opensearch.core.errors import AccessDeniedError
+
+_S3 = "S3"
+_ACTIONS = {
+    "CompleteMultipartUpload": "PutObject",
+    "CreateMultipartUpload": "PutObject",
+    "DeleteObjects": "DeleteObject",
+    "HeadBucket": "ListBucket",
+    "HeadObject": "GetObject",
+    "ListObjectsV2": "ListBucket",
+    "UploadPart": "PutObject",
+}
+"""Calls that are allowed as another action."""
 
 
 def stored_at(url: str) -> ObjectStoragePath:
@@ -43,6 +61,29 @@ def path_part(text: str) -> str:
     return part if part.strip(".") else "_" * max(1, len(part))
 
 
+@contextmanager
+def refusals_named(place: ObjectStoragePath) -> Iterator[None]:
+    """Say of a refusal of S3's which action is missing; the filesystem's own error says only that it was refused.
+
+    Raises:
+        AccessDeniedError: S3 refused a call.
+    """
+    try:
+        yield
+    except PermissionError as error:
+        raise _refusal(error, place) or error from error
+
+
+def _refusal(error: PermissionError, place: ObjectStoragePath) -> AccessDeniedError | None:
+    """None where it is no refusal of S3's."""
+    cause = error.__cause__ or error.__context__
+    if not isinstance(cause, ClientError):
+        return None
+    action = _ACTIONS.get(cause.operation_name, cause.operation_name)
+    bucket = f"arn:aws:s3:::{place.bucket}"
+    return denied(cause, _S3, f"s3:{action}", bucket if action == "ListBucket" else f"{bucket}/*")
+
+
 class ObjectStorageRejectSink:
     """Refused documents as ``part-00000.ndjson`` and so on below one folder, which only the writer may read.
 
@@ -53,17 +94,27 @@ class ObjectStorageRejectSink:
         self.folder = folder
 
     def write(self, part: int, lines: bytes) -> None:
-        """Store a part; writing it again replaces it."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        if self.folder.protocol == "file":
-            Path(self.folder.path).chmod(0o700)
-        self._part(part).write_bytes(lines)
+        """Store a part; writing it again replaces it.
+
+        Raises:
+            AccessDeniedError: S3 refuses it.
+        """
+        with refusals_named(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            if self.folder.protocol == "file":
+                Path(self.folder.path).chmod(0o700)
+            self._part(part).write_bytes(lines)
 
     def forget_from(self, part: int) -> None:
-        """Remove this part and all later ones."""
-        while self._part(part).exists():
-            self._part(part).unlink()
-            part += 1
+        """Remove this part and all later ones.
+
+        Raises:
+            AccessDeniedError: S3 refuses it.
+        """
+        with refusals_named(self.folder):
+            while self._part(part).exists():
+                self._part(part).unlink()
+                part += 1
 
     def _part(self, part: int) -> ObjectStoragePath:
         return self.folder / f"part-{part:05d}.ndjson"

@@ -12,7 +12,7 @@ from airflow.sdk import ObjectStoragePath
 from dynamo_opensearch.core.reconcile.work_files import WorkFileMissingError
 from dynamo_opensearch.core.targets.include_folder import environment_name
 from dynamo_opensearch.core.targets.model import Target
-from dynamo_opensearch.operators.object_storage import path_part, reports_path
+from dynamo_opensearch.operators.object_storage import path_part, refusals_named, reports_path
 
 REPORT, PAGE, DIFFERENCES = "report.json", "page.html", "differences.ndjson"
 _WORK = "work"
@@ -31,23 +31,26 @@ def work_files(target: Target, run_id: str) -> "ObjectStorageWorkFiles":
 def forget_work_files(target: Target, *, but: str | None = None) -> None:
     """Remove the work files of the target's runs, those of the run ``but`` excepted. Safe to run again."""
     kept = None if but is None else path_part(but)
-    for folder in _runs(_target_folder(target)):
-        if folder.name != kept and (folder / _WORK).exists():
-            (folder / _WORK).rmdir(recursive=True)
+    with refusals_named(_target_folder(target)):
+        for folder in _runs(_target_folder(target)):
+            if folder.name != kept and (folder / _WORK).exists():
+                (folder / _WORK).rmdir(recursive=True)
 
 
 def forget_old_runs(target: Target, kept_runs: Collection[str]) -> None:
     """Remove the folders of all runs but these. Safe to run again."""
     kept = {path_part(run_id) for run_id in kept_runs}
-    for folder in _runs(_target_folder(target)):
-        if folder.name not in kept:
-            folder.rmdir(recursive=True)
+    with refusals_named(_target_folder(target)):
+        for folder in _runs(_target_folder(target)):
+            if folder.name not in kept:
+                folder.rmdir(recursive=True)
 
 
 def write_private(path: ObjectStoragePath, content: bytes) -> None:
     """Store a file that only its writer may read, where files have such rights."""
-    _make_folder(path.parent)
-    path.write_bytes(content)
+    with refusals_named(path):
+        _make_folder(path.parent)
+        path.write_bytes(content)
 
 
 class ObjectStorageWorkFiles:
@@ -58,9 +61,10 @@ class ObjectStorageWorkFiles:
 
     def put(self, name: str, file: Path) -> None:
         """Store a local file."""
-        _make_folder(self.folder)
-        with file.open("rb") as local, (self.folder / name).open("wb") as stored:  # type: ignore[no-untyped-call]
-            shutil.copyfileobj(local, stored, 1 << 20)
+        with refusals_named(self.folder):
+            _make_folder(self.folder)
+            with file.open("rb") as local, (self.folder / name).open("wb") as stored:  # type: ignore[no-untyped-call]
+                shutil.copyfileobj(local, stored, 1 << 20)
 
     def get(self, name: str, file: Path) -> None:
         """Bring it into a local file.
@@ -68,11 +72,12 @@ class ObjectStorageWorkFiles:
         Raises:
             WorkFileMissingError: it is not there.
         """
-        try:
-            with (self.folder / name).open("rb") as stored, file.open("wb") as local:  # type: ignore[no-untyped-call]
-                shutil.copyfileobj(stored, local, 1 << 20)
-        except FileNotFoundError as error:
-            raise WorkFileMissingError(name, str(self.folder)) from error
+        with refusals_named(self.folder):
+            try:
+                with (self.folder / name).open("rb") as stored, file.open("wb") as local:  # type: ignore[no-untyped-call]
+                    shutil.copyfileobj(stored, local, 1 << 20)
+            except FileNotFoundError as error:
+                raise WorkFileMissingError(name, str(self.folder)) from error
 
 
 def _target_folder(target: Target) -> ObjectStoragePath:

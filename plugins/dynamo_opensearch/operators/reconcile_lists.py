@@ -6,7 +6,7 @@ from pathlib import Path
 from dynamo_opensearch.core.reconcile.found import read_since
 from dynamo_opensearch.core.reconcile.report import Night
 from dynamo_opensearch.core.targets.model import Target
-from dynamo_opensearch.operators.object_storage import stored_at
+from dynamo_opensearch.operators.object_storage import refusals_named, stored_at
 from dynamo_opensearch.operators.reconcile_files import DIFFERENCES, ObjectStorageWorkFiles, run_folder
 
 
@@ -25,8 +25,10 @@ def known_since_us(earlier: Night | None) -> dict[str, int]:
     """By id, since when it is on the list of an earlier run; nothing where there is no list any more."""
     if earlier is None or earlier.differences_file is None:
         return {}
-    try:
-        with stored_at(earlier.differences_file).open("rb") as lines:  # type: ignore[no-untyped-call]
-            return read_since(lines)
-    except FileNotFoundError:
-        return {}
+    file = stored_at(earlier.differences_file)
+    with refusals_named(file):
+        try:
+            with file.open("rb") as lines:  # type: ignore[no-untyped-call]
+                return read_since(lines)
+        except FileNotFoundError:
+            return {}

@@ -9,6 +9,7 @@ from asgiref.sync import sync_to_async
 
 from dynamo_opensearch.core.dead_letters.alarm.filling import FillingRule
 from dynamo_opensearch.core.dead_letters.messages import Depth
+from dynamo_opensearch.operators.failures import refusals_of_dag
 from dynamo_opensearch.wiring.dead_letters import dead_letter_queue
 from dynamo_opensearch.wiring.target_connections import TargetConnections
 
@@ -51,8 +52,9 @@ class DeadLettersFillingTrigger(BaseEventTrigger):
         def look() -> dict[str, Any] | None:
             nonlocal ask
             try:
-                ask = ask or self._asking()
-                depth, now_s = ask()
+                with refusals_of_dag(f"{self.target}_dlq_replay"):
+                    ask = ask or self._asking()
+                    depth, now_s = ask()
             except Exception as error:  # noqa: BLE001 - see the class: nobody would start it again in time
                 self.log.warning("the dead letters of target %s cannot be watched now: %s", self.target, error)
                 ask = None

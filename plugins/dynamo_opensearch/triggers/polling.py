@@ -2,10 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 from asgiref.sync import sync_to_async
+
+from dynamo_opensearch.operators.failures import refusals_of_dag
+
+T = TypeVar("T")
 
 
 class PollingTrigger(BaseTrigger):
@@ -25,10 +29,15 @@ class PollingTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """The one event."""
-        look = await sync_to_async(self.make_look, thread_sensitive=False)()
+        look = await self._in_a_thread(self.make_look)
         while True:
-            found = await sync_to_async(look, thread_sensitive=False)()
+            found = await self._in_a_thread(look)
             if found is not None:
                 yield TriggerEvent(found)  # type: ignore[no-untyped-call]
                 return
             await asyncio.sleep(self.poll_s)
+
+    async def _in_a_thread(self, ask: Callable[[], T]) -> T:
+        waiting = self.task_instance
+        with refusals_of_dag(None if waiting is None else waiting.dag_id):
+            return await sync_to_async(ask, thread_sensitive=False)()

@@ -9,6 +9,7 @@ import json
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.abc import Loader, MetaPathFinder
@@ -66,7 +67,7 @@ class Recorder:
 
     def note(self, service: str, operation: str, names: Mapping[str, Any]) -> None:
         """Write the call down, unless this process or the one it was forked from has."""
-        dag_id, task_id, targets = _caller()
+        dag_id, task_id, targets = caller()
         line: dict[str, Any] = {"dag_id": dag_id, "task_id": task_id, "service": service, "operation": operation}
         line["names"] = {name: names[name] for name in sorted(names)}
         text = json.dumps(line)
@@ -105,7 +106,8 @@ def attributed_to(dag_id: str, task_id: str, targets: Texts) -> Iterator[None]:
         _attributed = before
 
 
-def _caller() -> tuple[str, str, Texts | None]:
+def caller() -> tuple[str, str, Texts | None]:
+    """DAG, task and, where somebody said so, the target files."""
     if _attributed is not None:
         return _attributed
     if dag_id := os.environ.get("AIRFLOW_CTX_DAG_ID"):
@@ -122,7 +124,16 @@ def _target_files() -> Texts:
     folder = os.environ.get("DYNAMO_OPENSEARCH_INCLUDE")
     if not folder:
         return {}
-    return {path.name: path.read_text() for path in sorted(Path(folder, "targets").glob("*.yaml"))}
+    return {path.name: _whole(path) for path in sorted(Path(folder, "targets").glob("*.yaml"))}
+
+
+def _whole(path: Path) -> str:
+    """A test that edits a file empties it for a moment."""
+    for _ in range(100):
+        if text := path.read_text():
+            return text
+        time.sleep(0.01)
+    return ""
 
 
 def record_from_now_on(folder: str | Path) -> None:
@@ -134,7 +145,8 @@ def record_from_now_on(folder: str | Path) -> None:
     }
     for name in patches.keys() & sys.modules.keys():
         patches.pop(name)(sys.modules[name])
-    sys.meta_path.insert(0, _PatchedImport(patches))
+    if patches:
+        sys.meta_path.insert(0, _PatchedImport(patches))
 
 
 def _watch_aws(module: Any, recorder: Recorder) -> None:

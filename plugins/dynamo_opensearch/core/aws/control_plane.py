@@ -3,11 +3,11 @@
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from dynamo_opensearch.core.aws.errors import denial, describe, error_code
+from dynamo_opensearch.core.aws.errors import denied, describe, error_code
 from dynamo_opensearch.core.aws.patient_calls import PatientCalls
 from dynamo_opensearch.core.backoff import RetryPolicy
 from dynamo_opensearch.core.clock import Clock
-from dynamo_opensearch.core.errors import AccessDeniedError, PermanentError
+from dynamo_opensearch.core.errors import PermanentError
 
 _MISSING = ("NotFound", "NoSuch", "NonExistent", "DoesNotExist", "not found", "Id.Malformed", "ID.Malformed")
 """Parts of codes. EC2 calls an id malformed that it would never give."""
@@ -75,8 +75,8 @@ class BotoControlPlane:
 
 
 def _refusal(error: Exception, service: str, action: str, resource: str) -> Exception:
-    if denied := denial(error):
-        return AccessDeniedError(service, f"{_PREFIXES.get(service, service)}:{action}", resource, denied)
+    if refused := denied(error, service, f"{_PREFIXES.get(service, service)}:{action}", resource):
+        return refused
     code = error_code(error) or ""
     if any(word in code for word in _MISSING):
         return ResourceMissingError(service, action, resource, code)

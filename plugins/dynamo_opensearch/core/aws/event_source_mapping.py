@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from dynamo_opensearch.core.aws.errors import describe
+from dynamo_opensearch.core.aws.errors import denied, describe
 from dynamo_opensearch.core.aws.patient_calls import PatientCalls
 from dynamo_opensearch.core.backoff import RetryPolicy
 from dynamo_opensearch.core.clock import Clock
@@ -20,7 +20,8 @@ def mapping_state(client: Any, uuid: str, clock: Clock, retry: RetryPolicy) -> s
     """
 
     def refused(error: Exception, action: str) -> Exception:
-        return AccessDeniedError(_SERVICE, f"lambda:{action}", uuid, describe(error))
+        told = denied(error, _SERVICE, f"lambda:{action}", uuid)
+        return told or AccessDeniedError(_SERVICE, f"lambda:{action}", uuid, describe(error))
 
     calls = PatientCalls(_SERVICE, uuid, refused, clock, retry)
     answer = calls.call("GetEventSourceMapping", client.get_event_source_mapping, UUID=uuid)

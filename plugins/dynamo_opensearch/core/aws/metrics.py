@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
-from dynamo_opensearch.core.aws.errors import describe
+from dynamo_opensearch.core.aws.errors import denied, describe
 from dynamo_opensearch.core.aws.patient_calls import PatientCalls
 from dynamo_opensearch.core.backoff import RetryPolicy
 from dynamo_opensearch.core.clock import Clock
@@ -42,7 +42,8 @@ def highest_values(
     """
 
     def refused(error: Exception, action: str) -> Exception:
-        return AccessDeniedError(_SERVICE, f"cloudwatch:{action}", metric.resource, describe(error))
+        told = denied(error, _SERVICE, f"cloudwatch:{action}", metric.resource)
+        return told or AccessDeniedError(_SERVICE, f"cloudwatch:{action}", metric.resource, describe(error))
 
     now = datetime.fromtimestamp(clock.time_us() / 1e6, UTC)
     answer = PatientCalls(_SERVICE, metric.resource, refused, clock, retry).call(

@@ -1,7 +1,7 @@
 """What SQS refuses for good, and what to do about it. Its own texts quote receipts and are left out."""
 
-from dynamo_opensearch.core.aws.errors import denial, describe, error_code
-from dynamo_opensearch.core.errors import AccessDeniedError, PermanentError, SyncError
+from dynamo_opensearch.core.aws.errors import denied, describe, error_code
+from dynamo_opensearch.core.errors import OfMissingRight, PermanentError, SyncError
 
 SERVICE = "SQS"
 
@@ -22,17 +22,23 @@ class QueueMissingError(PermanentError):
         )
 
 
-class QueueKeyError(PermanentError):
+class QueueKeyError(OfMissingRight, PermanentError):
     """The KMS key of an encrypted queue cannot be used."""
 
     def __init__(self, queue: str, action: str, code: str) -> None:
         super().__init__(queue, action, code)
         self.queue, self.action, self.code = queue, action, code
 
+    @property
+    def missing(self) -> str:
+        """The action on the key."""
+        return "kms:Decrypt"
+
     def __str__(self) -> str:
         return (
             f"the KMS key of queue {self.queue!r} could not be used for {self.action} ({self.code}). "
-            "Check that the key is enabled, and allow kms:Decrypt on it to the connection's role; then start again."
+            f"Check that the key is enabled, and allow {self.missing} on it to the connection's role: {self.standing}. "
+            "Then start again."
         )
 
 
@@ -55,9 +61,9 @@ def permanent_error(error: Exception, action: str, queue: str, region: str) -> S
     code = error_code(error) or ""
     if code.startswith(("Kms", "KMS")):
         return QueueKeyError(queue, action, code)
-    if (why := denial(error)) is not None:
-        # A batch needs no right of its own.
-        return AccessDeniedError(SERVICE, f"sqs:{action.removesuffix('Batch')}", f"{queue} in {region}", why)
+    # A batch needs no right of its own.
+    if refused := denied(error, SERVICE, f"sqs:{action.removesuffix('Batch')}", f"{queue} in {region}"):
+        return refused
     if code in _MISSING:
         return QueueMissingError(queue, region)
     return QueueRequestError(queue, action, describe(error))

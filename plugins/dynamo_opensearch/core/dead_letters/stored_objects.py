@@ -5,12 +5,12 @@ from typing import Any
 
 from botocore.exceptions import ParamValidationError
 
-from dynamo_opensearch.core.aws.errors import denial, describe, error_code
+from dynamo_opensearch.core.aws.errors import denied, describe, error_code
 from dynamo_opensearch.core.aws.patient_calls import PatientCalls
 from dynamo_opensearch.core.backoff import RetryPolicy
 from dynamo_opensearch.core.clock import Clock
 from dynamo_opensearch.core.dead_letters.messages import NotUnderstoodError, StoredObject
-from dynamo_opensearch.core.errors import AccessDeniedError, PermanentError
+from dynamo_opensearch.core.errors import PermanentError
 
 MOST_BYTES = 64_000_000
 """Lambda's event is 6 MB at most, and stands in the object as an escaped string."""
@@ -94,8 +94,8 @@ class StoredObjects:
 def _permanent_error(error: Exception, stored: StoredObject) -> Exception:
     if isinstance(error, ParamValidationError):
         return NotUnderstoodError("an S3 object whose name cannot be one")
-    if (why := denial(error)) is not None:
-        return AccessDeniedError(_SERVICE, "s3:GetObject", f"bucket {stored.bucket}", why)
+    if refused := denied(error, _SERVICE, "s3:GetObject", f"bucket {stored.bucket}"):
+        return refused
     if error_code(error) in _MISSING:
         return StoredObjectMissingError(stored.bucket, stored.key, describe(error))
     return StoredObjectRefusedError(stored.bucket, stored.key, describe(error))

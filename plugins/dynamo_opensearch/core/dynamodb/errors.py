@@ -2,8 +2,8 @@
 
 from botocore.exceptions import ClientError
 
-from dynamo_opensearch.core.aws.errors import denial, describe, error_code
-from dynamo_opensearch.core.errors import AccessDeniedError, PermanentError, SyncError
+from dynamo_opensearch.core.aws.errors import denied, describe, error_code
+from dynamo_opensearch.core.errors import PermanentError, SyncError
 
 SERVICE = "DynamoDB"
 
@@ -35,8 +35,8 @@ class DynamoDbRequestError(PermanentError):
 
 def permanent_error(error: Exception, action: str, table: str, region: str) -> SyncError:
     """What to raise for a failure that waiting does not mend."""
-    if (why := denial(error)) is not None:
-        return AccessDeniedError(SERVICE, f"dynamodb:{action}", f"{table} in {region}", why)
+    if refused := denied(error, SERVICE, f"dynamodb:{action}", f"{table} in {region}"):
+        return refused
     if error_code(error) == "ResourceNotFoundException":
         return TableMissingError(table, region)
     message = error.response.get("Error", {}).get("Message", "") if isinstance(error, ClientError) else str(error)

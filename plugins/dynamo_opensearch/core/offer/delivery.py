@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from dynamo_opensearch.core.backoff import Backoff
 from dynamo_opensearch.core.clock import Clock
 from dynamo_opensearch.core.documents.builder import Document
-from dynamo_opensearch.core.errors import AccessDeniedError, ServiceUnavailableError
+from dynamo_opensearch.core.errors import ServiceUnavailableError
 from dynamo_opensearch.core.offer.bulk_answer import DocumentAnswer, Verdict, all_indexed, read_entry
 from dynamo_opensearch.core.offer.bulk_request import ANSWER_FIELDS, without_guard
 from dynamo_opensearch.core.offer.destination import BulkAnswerError, Destination
@@ -21,6 +21,7 @@ from dynamo_opensearch.core.opensearch.errors import (
     SERVICE,
     ConnectionLostError,
     OpenSearchRequestError,
+    RequestDeniedError,
     summarise,
 )
 
@@ -169,7 +170,7 @@ class Delivery:
                 elif verdict is Verdict.REJECTED:
                     tally.reject(reading.ticket, _reject(document, reading, answer.error_type, answer.reason))
                 elif verdict is Verdict.DENIED:
-                    raise AccessDeniedError(SERVICE, "bulk writes", answer.index, answer.error_type)
+                    raise RequestDeniedError("POST", "bulk writes", answer.index, answer.error_type)
                 else:
                     on_end(reading, [document], verdict)
             if again:

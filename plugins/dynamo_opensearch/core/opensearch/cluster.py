@@ -9,8 +9,11 @@ from opensearchpy.exceptions import ConnectionError as ClientConnectionError
 from opensearchpy.exceptions import SerializationError, TransportError
 from opensearchpy.serializer import JSONSerializer
 
-from dynamo_opensearch.core.errors import AccessDeniedError
-from dynamo_opensearch.core.opensearch.errors import SERVICE, ConnectionLostError, OpenSearchRequestError
+from dynamo_opensearch.core.opensearch.errors import (
+    ConnectionLostError,
+    OpenSearchRequestError,
+    RequestDeniedError,
+)
 
 PASSING_STATUSES = frozenset({429, 500, 502, 503, 504})
 """A node that is being stopped answers 500 as well."""
@@ -130,7 +133,8 @@ def _request_error(error: TransportError, request: str) -> Exception:
     status = int(error.status_code)
     error_type, reason = _type_and_reason(error.info, str(error.error))
     if status == 401 or (status == 403 and "block" not in error_type):
-        return AccessDeniedError(SERVICE, request.partition(" ")[0], request.partition(" ")[2], str(status))
+        method, _, path = request.partition(" ")
+        return RequestDeniedError(method, method, path, str(status))
     return OpenSearchRequestError(status, request, error_type, reason)
 
 

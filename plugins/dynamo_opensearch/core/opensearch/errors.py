@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from dynamo_opensearch.core.errors import PassingError, PermanentError
+from dynamo_opensearch.core.errors import AccessDeniedError, PassingError, PermanentError
 
 SERVICE = "OpenSearch"
 
@@ -66,3 +66,28 @@ class OpenSearchRequestError(PermanentError):
 
     def __str__(self) -> str:
         return f"OpenSearch answered {self.request} with {self.status}: {self.summary}"
+
+
+class RequestDeniedError(AccessDeniedError):
+    """OpenSearch, or what guards it, refused a request, or single writes of a bulk.
+
+    ``method``: of HTTP; ``action``: that, or what was refused of it; ``resource``: the path, or the index.
+    """
+
+    def __init__(self, method: str, action: str, resource: str, code: str) -> None:
+        super().__init__(SERVICE, action, resource, code)
+        self.args = (method, action, resource, code)
+        self.method = method
+
+    @property
+    def missing(self) -> str:
+        """The action where IAM guards a domain: it goes by the method."""
+        return f"es:ESHttp{self.method.capitalize()}"
+
+    def __str__(self) -> str:
+        return (
+            f"{SERVICE} refused {self.action} on {self.resource!r} ({self.code}). "
+            "Check the region and credentials of the connection. Where IAM guards the domain, allow "
+            f"{self.missing} to its role: {self.standing}. With fine-grained access control its role or user needs the "
+            "right inside OpenSearch as well. Then start again."
+        )

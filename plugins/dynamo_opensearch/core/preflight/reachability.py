@@ -4,6 +4,7 @@ from dynamo_opensearch.core.errors import AccessDeniedError, ServiceUnavailableE
 from dynamo_opensearch.core.opensearch.errors import OpenSearchRequestError
 from dynamo_opensearch.core.preflight.findings import Finding
 from dynamo_opensearch.core.preflight.look import Look
+from dynamo_opensearch.core.preflight.refusals import policy_of_preflight
 from dynamo_opensearch.core.preflight.side import Side
 
 REACHABILITY = "reachability"
@@ -39,8 +40,8 @@ def _refused(side: Side, code: str) -> Finding:
     if side.is_signed:
         domain = side.environment.opensearch.domain
         remedy = (
-            f"allow es:ESHttpGet on {domain or 'the domain'} to the worker's role, in its policy and in the domain's "
-            "access policy"
+            f"allow es:ESHttpGet on {domain or 'the domain'} to the worker's role, in its policy "
+            f"({policy_of_preflight(side)} of docs/iam.md) and in the domain's access policy"
         )
         if domain is not None:
             describe = side.aws_line(

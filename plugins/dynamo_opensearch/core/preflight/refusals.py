@@ -7,8 +7,8 @@ from dynamo_opensearch.core.opensearch.errors import SERVICE as OPENSEARCH
 from dynamo_opensearch.core.preflight.findings import Finding
 from dynamo_opensearch.core.preflight.lines import compact
 from dynamo_opensearch.core.preflight.policies.writing import allow, policy, policy_name
-from dynamo_opensearch.core.preflight.scopes import Place
 from dynamo_opensearch.core.preflight.side import Side
+from dynamo_opensearch.core.targets.arns import Place
 
 _UNKNOWN = "<role of the caller>"
 _ARN_OF = {
@@ -27,6 +27,7 @@ def refused_finding(side: Side, error: AccessDeniedError) -> Finding:
     """Who lacks which action on what, and the line that allows it."""
     if error.service == OPENSEARCH:
         return _refused_by_opensearch(side, error)
+    error.dag_id = policy_of_preflight(side)
     caller = _caller(side)
     arn = _resource_arn(error, side, caller)
     action = error.action
@@ -34,7 +35,7 @@ def refused_finding(side: Side, error: AccessDeniedError) -> Finding:
     return Finding(
         what=f"{action} on {error.resource}",
         found=f"{error.code} for {caller or 'the caller'}",
-        expected="a caller that may ask",
+        expected=f"a caller that may ask: {error.standing}",
         remedy=side.aws_line(
             "iam",
             f"put-{kind}-policy",
@@ -55,12 +56,19 @@ def with_refusals(side: Side, findings: Iterable[Finding]) -> Iterator[Finding]:
 
 def _refused_by_opensearch(side: Side, error: AccessDeniedError) -> Finding:
     right = f"es:ESHttp{error.action.capitalize()}" if side.is_signed else "the right to it in the security plugin"
+    where = f" (policy {policy_of_preflight(side)} of docs/iam.md)" if side.is_signed else ""
     return Finding(
         what=f"{error.action} {error.resource}",
         found=f"refused with {error.code}",
         expected="an answer",
-        remedy=f"allow {right} to the worker's role or user, on {side.environment.opensearch.domain or side.endpoint}",
+        remedy=f"allow {right}{where} to the worker's role or user, on "
+        f"{side.environment.opensearch.domain or side.endpoint}",
     )
+
+
+def policy_of_preflight(side: Side) -> str:
+    """The DAG's id, and the name of its policy in docs/iam.md."""
+    return f"{side.target.name}_preflight"
 
 
 def _caller(side: Side) -> str | None:

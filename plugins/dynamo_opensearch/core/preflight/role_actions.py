@@ -11,8 +11,9 @@ from dynamo_opensearch.core.preflight.policies.documents import Request, Stateme
 from dynamo_opensearch.core.preflight.policies.evaluation import Decision, Verdict, decide
 from dynamo_opensearch.core.preflight.policies.simulation import RoleRights
 from dynamo_opensearch.core.preflight.policies.writing import allow, policy, policy_name
-from dynamo_opensearch.core.preflight.scopes import Place, Scope, scopes_of
+from dynamo_opensearch.core.preflight.scopes import Scope, scopes_of
 from dynamo_opensearch.core.preflight.side import Side
+from dynamo_opensearch.core.targets.arns import Place
 from dynamo_opensearch.core.targets.environment import RoleSettings
 
 

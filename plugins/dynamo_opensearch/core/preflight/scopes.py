@@ -1,11 +1,11 @@
 """On which resources a role needs an action: told by the action's service and the rest of the target file."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 from dynamo_opensearch.core.preflight.side import Side
+from dynamo_opensearch.core.targets.arns import Place, arns_of
 from dynamo_opensearch.core.targets.environment import RoleSettings
 
 _STRANGER = "xq-of-nobody-xq"
@@ -13,6 +13,7 @@ _STRANGER = "xq-of-nobody-xq"
 
 _ACCOUNT_WIDE = frozenset(
     {
+        "cloudwatch:DescribeAlarmsForMetric",
         "cloudwatch:GetMetricData",
         "cloudwatch:GetMetricStatistics",
         "cloudwatch:ListMetrics",
@@ -21,7 +22,10 @@ _ACCOUNT_WIDE = frozenset(
         "ec2:AssignPrivateIpAddresses",
         "ec2:CreateNetworkInterface",
         "ec2:DeleteNetworkInterface",
+        "ec2:GetManagedPrefixListEntries",
         "ec2:UnassignPrivateIpAddresses",
+        "ecs:DescribeTaskDefinition",
+        "es:DescribeVpcEndpoints",
         "lambda:ListEventSourceMappings",
         "lambda:ListFunctions",
         "sqs:ListQueues",
@@ -30,12 +34,32 @@ _ACCOUNT_WIDE = frozenset(
         "xray:PutTraceSegments",
     }
 )
-"""Actions that know no resources, or that Lambda asks for on all of them: ``*`` is right for these."""
+"""Actions that know no resources, or that are asked for on any of them: ``*`` is right for these."""
 
 _KIND = re.compile(r"[^/:]+[/:]")
 """What a resource's name begins with in most ARNs, such as ``table/`` or ``function:``."""
 
 _STREAM_ACTIONS = ("DescribeStream", "GetRecords", "GetShardIterator", "ListStreams")
+_FUNCTIONS = ("indexer", "api-function")
+_THINGS = {
+    "cognito-idp": ("user-pool",),
+    "ecs": ("service",),
+    "ecs:DescribeServiceDeployments": ("service-deployment",),
+    "ecs:DescribeServiceRevisions": ("service-revision",),
+    "iam": ("role",),
+    "iam:PassRole": (),
+    "lambda": ("indexer",),
+    "lambda:GetAlias": _FUNCTIONS,
+    "lambda:GetEventSourceMapping": ("event-source-mapping",),
+    "lambda:GetFunctionConfiguration": _FUNCTIONS,
+    "lambda:ListVersionsByFunction": _FUNCTIONS,
+    "lambda:UpdateAlias": _FUNCTIONS,
+    "sqs": ("queue",),
+}
+"""By action or service, what of the target's it is for; as ``arns_of`` calls it."""
+
+_ON_POLICIES = ("iam:GetPolicy", "iam:GetPolicyVersion")
+_BELOW = ("service-deployment", "service-revision")
 _BUCKET_ACTIONS = ("GetBucketLocation", "ListBucket", "ListBucketMultipartUploads")
 
 
@@ -52,25 +76,6 @@ class Scope:
 
 
 EVERYTHING = Scope(pattern="*", sample="*", stranger=None)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Place:
-    """Where a target's resources are: partition, region and account."""
-
-    partition: str
-    region: str
-    account: str
-
-    @classmethod
-    def of(cls, role_arn: str, region: str) -> "Place":
-        """The role's account, in a region."""
-        parts = role_arn.split(":")
-        return cls(partition=parts[1], region=region, account=parts[4])
-
-    def arn(self, service: str, resource: str) -> str:
-        """An ARN there."""
-        return f"arn:{self.partition}:{service}:{self.region}:{self.account}:{resource}"
 
 
 def scopes_of(action: str, role: RoleSettings, side: Side, place: Place, stream_arn: str | None) -> list[Scope]:
@@ -100,31 +105,34 @@ def stranger_of(arn: str) -> str:
 
 def _told(action: str, side: Side, place: Place, stream_arn: str | None) -> Iterator[Scope]:
     service, _, name = action.partition(":")
-    environment = side.environment
+    arns = arns_of(side.target, side.environment, place)
     if service == "dynamodb":
-        yield _of_table(name, side, place, stream_arn)
-    elif service == "sqs" and environment.dead_letters is not None:
-        yield _plain(queue_arn(environment.dead_letters.queue, place))
-    elif service == "es" and environment.opensearch.domain is not None:
-        yield _of_domain(name, environment.opensearch.domain, side.target.alias)
-    elif service == "lambda" and environment.indexer is not None:
-        yield _plain(place.arn("lambda", f"function:{environment.indexer.function}"))
-    elif service == "logs" and environment.indexer is not None:
-        yield _of_logs(environment.indexer.function, place)
+        yield _of_table(name, arns["table"][0], stream_arn)
+    elif service == "es":
+        yield from (_of_domain(name, domain, side.target.alias) for domain in arns.get("opensearch", ()))
+    elif service == "logs":
+        yield from (_of_logs(function, place) for function in arns.get("indexer", ()))
     elif service == "s3":
-        parking = None if environment.dead_letters is None else environment.dead_letters.parking
-        for path in (environment.reports, parking):
-            if path is not None and path.startswith("s3://"):
-                yield _of_bucket(name, path, place)
+        yield from _of_buckets(name, arns, side.target.name)
+    elif action in _ON_POLICIES:
+        policies = f"arn:{place.partition}:iam::{place.account}:policy"
+        yield Scope(pattern=f"{policies}/*", sample=f"{policies}/x", stranger=None)
+    else:
+        for thing in _THINGS.get(action, _THINGS.get(service, ())):
+            yield from (_of_thing(thing, arn) for arn in arns.get(thing, ()))
+
+
+def _of_thing(thing: str, arn: str) -> Scope:
+    """What belongs to a service comes below it."""
+    return _named(f"{arn}/*") if thing in _BELOW else _plain(arn)
 
 
 def _plain(arn: str) -> Scope:
     return Scope(pattern=arn, sample=arn, stranger=stranger_of(arn))
 
 
-def _of_table(name: str, side: Side, place: Place, stream_arn: str | None) -> Scope:
-    table = place.arn("dynamodb", f"table/{side.target.table}")
-    other = place.arn("dynamodb", f"table/{_STRANGER}")
+def _of_table(name: str, table: str, stream_arn: str | None) -> Scope:
+    other = stranger_of(table)
     if name not in _STREAM_ACTIONS:
         return Scope(pattern=table, sample=table, stranger=other)
     sample = stream_arn or f"{table}/stream/2024-01-01T00:00:00.000"
@@ -143,7 +151,7 @@ def _of_domain(name: str, domain: str, alias: str) -> Scope:
 
 
 def _of_logs(function: str, place: Place) -> Scope:
-    group = place.arn("logs", f"log-group:/aws/lambda/{function}")
+    group = place.arn("logs", f"log-group:/aws/lambda/{function.rpartition(':')[2]}")
     return Scope(
         pattern=f"{group}:*",
         sample=f"{group}:log-stream:x",
@@ -151,25 +159,14 @@ def _of_logs(function: str, place: Place) -> Scope:
     )
 
 
-def queue_arn(queue: str, place: Place) -> str:
-    """The ARN of a queue by its name, or by its URL, which names the account."""
-    name = queue.rsplit("/", 1)[-1]
-    parts = urlsplit(queue).path.split("/") if "://" in queue else []
-    account = parts[-2] if len(parts) > 1 and parts[-2].isdigit() else place.account
-    return Place(partition=place.partition, region=place.region, account=account).arn("sqs", name)
+def _of_buckets(name: str, arns: Mapping[str, tuple[str, ...]], target: str) -> Iterator[Scope]:
+    """The reports and the parking place, each with a folder for the target; dead letters are only read."""
+    for thing, folder in (("reports", f"rejects/{target}"), ("parking", target)):
+        for arn, bucket in zip(arns.get(thing, ()), arns.get(f"{thing}-bucket", ()), strict=True):
+            yield _plain(bucket) if name in _BUCKET_ACTIONS else _of_objects(arn, f"{arn}/{folder}/x")
+    if name == "GetObject":
+        yield from (_of_objects(bucket, f"{bucket}/x") for bucket in arns.get("dead-letter-bucket", ()))
 
 
-def _of_bucket(name: str, path: str, place: Place) -> Scope:
-    bucket, prefix = bucket_of(path)
-    arn = f"arn:{place.partition}:s3:::{bucket}"
-    other = f"arn:{place.partition}:s3:::{_STRANGER}"
-    if name in _BUCKET_ACTIONS:
-        return Scope(pattern=arn, sample=arn, stranger=other)
-    below = f"{prefix}/" if prefix else ""
-    return Scope(pattern=f"{arn}/{below}*", sample=f"{arn}/{below}x", stranger=f"{other}/x")
-
-
-def bucket_of(path: str) -> tuple[str, str]:
-    """Bucket and prefix of a path such as ``s3://conn_id@bucket/prefix``; no slash at the prefix's end."""
-    bucket, _, prefix = path.removeprefix("s3://").rpartition("@")[2].partition("/")
-    return bucket, prefix.strip("/")
+def _of_objects(place: str, sample: str) -> Scope:
+    return Scope(pattern=f"{place}/*", sample=sample, stranger=f"{stranger_of(place.partition('/')[0])}/x")
