@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from airflow.sdk import DAG, BaseOperator, Param, XComArg
 
 from dynamo_opensearch.core.preflight.checklist import FIRST_STEPS
-from dynamo_opensearch.core.preflight.findings import RUNBOOK
+from dynamo_opensearch.core.runbook import RUNBOOK
 from dynamo_opensearch.core.targets.model import MAX_SCAN_SEGMENTS, Target
 from dynamo_opensearch.dag_settings import dag_arguments, enabled_targets, index_asset
 from dynamo_opensearch.operators.backfill import (
@@ -40,6 +40,8 @@ the log of `plan`; nothing is written.
 Nothing. One run at a time.
 
 ### When it fails
+What each DAG leaves behind when it fails, and what to do: `docs/runbook.md#a-run-has-failed`.
+
 - **preflight**: a check of `{target}_preflight` that concerns this DAG failed ({checks}). The message has a table of
   what was found, what was expected, and the line that mends it; `{runbook}` has a section for each check. Nothing was
   written. Mend it, then clear the task.

@@ -36,6 +36,8 @@ a scratch index with that mapping; the run fails and says what it would refuse. 
 Nothing. The messages that it works on are invisible to others, for two minutes longer than it lives at most.
 
 ### When it fails
+What each DAG leaves behind when it fails, and what to do: `docs/runbook.md#a-run-has-failed`.
+
 No message is lost: what is not done is in the queue again at once, or after two minutes when a task was killed.
 - **plan**: the message says what does not fit: queue, table or alias.
 - **replay**: Airflow tries again. When all tries have failed, mend what the message says and clear it.

@@ -22,6 +22,8 @@ None.
 Nothing. Two of them at once would stop each other.
 
 ### When it fails
+What each DAG leaves behind when it fails, and what to do: `docs/runbook.md#a-run-has-failed`.
+
 The position in the stream is saved after each second of work. The next try, or the next run, goes on from there and
 loses nothing, as long as it does so within the 24 hours that a stream keeps. While it is down, a rebuild waits and the
 kept index grows old.

@@ -21,6 +21,8 @@ None.
 Each target while it is cleaned; a target that a rebuild or rollback holds is left for the next hour.
 
 ### When it fails
+What each DAG leaves behind when it fails, and what to do: `docs/runbook.md#a-run-has-failed`.
+
 Nothing is lost: what was not deleted is deleted by the next run.
 
 ### How to undo it

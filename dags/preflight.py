@@ -3,7 +3,7 @@
 from airflow.sdk import DAG, Param, TriggerRule
 
 from dynamo_opensearch.core.preflight.checklist import CHECKLIST
-from dynamo_opensearch.core.preflight.findings import RUNBOOK
+from dynamo_opensearch.core.runbook import RUNBOOK
 from dynamo_opensearch.core.targets.include_folder import environment_name
 from dynamo_opensearch.core.targets.model import Target
 from dynamo_opensearch.dag_settings import dag_arguments, enabled_targets

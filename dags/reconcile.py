@@ -40,6 +40,8 @@ hand is a nightly one then.
 Nothing. One run at a time.
 
 ### When it fails
+What each DAG leaves behind when it fails, and what to do: `docs/runbook.md#a-run-has-failed`.
+
 - **plan**: the message says what does not fit. Nothing was read.
 - **count**, **read**, **join**, **settle**, **repair**: Airflow tries again; then mend what the message says and clear
   the failed task. After a later run has begun, start a new one instead: it removes what this one had read.

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from airflow.sdk import DAG, BaseOperator, Param, TriggerRule, XComArg
 
 from dynamo_opensearch.core.preflight.checklist import FIRST_STEPS
-from dynamo_opensearch.core.preflight.findings import RUNBOOK
+from dynamo_opensearch.core.runbook import RUNBOOK
 from dynamo_opensearch.core.state.holder import REBUILD
 from dynamo_opensearch.core.targets.model import Target
 from dynamo_opensearch.dag_settings import approvers, dag_arguments, enabled_targets, index_asset, mapping_files
@@ -45,6 +45,8 @@ The target: no other rebuild, rollback, clean-up or cutover of `{alias}` at the 
 Backfills may run.
 
 ### When it fails
+What each DAG leaves behind when it fails, and what to do: `docs/runbook.md#a-run-has-failed`.
+
 Until the swap the alias is as it was. The settings of the new index are put back, and a write block on the old one is
 taken away. The new index stays behind its marker `{alias}-next` and is kept fresh.
 - **preflight**: a check of `{target}_preflight` that concerns this DAG failed ({checks}). The message has a

@@ -28,6 +28,8 @@ The target. It takes it from a rebuild that is under way; that one's swap is ref
 since the alias no longer leads to the index that it was planned for.
 
 ### When it fails
+What each DAG leaves behind when it fails, and what to do: `docs/runbook.md#a-run-has-failed`.
+
 The alias is as it was.
 - **plan**: there is no previous index, or it does not fit; the message says what. A rebuild is the other way.
 - **wait_for_stream**: the message says how far the follower is; look at `sync_follow`.

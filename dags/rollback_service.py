@@ -31,6 +31,8 @@ indexer is back; unpause it, else the run waits there.
 Nothing. Two runs at once, or somebody who deploys meanwhile: the one that comes second changes nothing and says so.
 
 ### When it fails
+What each DAG leaves behind when it fails, and what to do: `docs/runbook.md#a-run-has-failed`.
+
 - **plan**: there is nothing to go back to, or it does not fit; the message says what was looked at and what to do.
 - **roll_back**: somebody has changed the component since the plan. Nothing was changed; start it again.
 - **settle**: the change was made, and did not come out well. The message says what AWS did with it: the circuit breaker

@@ -11,7 +11,7 @@ from airflow.sdk import DAG, TriggerRule
 from airflow.sdk.exceptions import ParamValidationError
 
 from dynamo_opensearch.core.preflight.checklist import CHECKS
-from dynamo_opensearch.core.preflight.findings import RUNBOOK
+from dynamo_opensearch.core.runbook import RUNBOOK
 
 ROOT = Path(__file__).resolve().parents[2]
 

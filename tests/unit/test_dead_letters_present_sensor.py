@@ -167,7 +167,8 @@ def test_an_alarm_tells_each_notifier_the_figures_in_its_own_words(monkeypatch: 
     connected(monkeypatch, depth(50, 7), alarm_messages=50, notifiers=two)
     context = FakeInstance().context
     sensor().execute(context)
-    figures = {"messages": 50, "in_flight": 7, "oldest_age_s": 90.0, "target": "members", "queue": QUEUE}
+    named = {"target": "members", "queue": QUEUE, "runbook": "docs/runbook.md#dead-letters-are-waiting"}
+    figures = {"messages": 50, "in_flight": 7, "oldest_age_s": 90.0, **named}
     assert told == [
         (f"50 of members, 90.0 s old, in {context['run_id']}", figures),
         (f"look at {QUEUE}", figures),

@@ -311,6 +311,7 @@ def test_a_run_without_a_report_is_told_as_unknown() -> None:
             "by_kind": {},
             "mended": 0,
             "target": "members",
+            "runbook": "docs/runbook.md#index-and-table-differ",
         }
     ]
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from airflow.sdk import Context
 
+from dynamo_opensearch.core.runbook import SIDES_DIFFER
 from dynamo_opensearch.core.targets.model import Target
 from dynamo_opensearch.operators.notifiers import call_notifiers
 
@@ -24,7 +25,8 @@ def reconciliation_alarm(target: Target, report_task: str) -> Callable[[Context]
     """A callback for the task that fails when the run does: it calls the target's notifiers, all of them.
 
     Their templated arguments may say ``{{ reconciliation.verdict }}``, ``.depth``, ``.differences``, ``.by_kind``,
-    ``.mended``, ``.table_count``, ``.index_count`` and ``.target``; numbers are None where the run had no report yet.
+    ``.mended``, ``.table_count``, ``.index_count``, ``.target`` and ``.runbook``; numbers are None where the run
+    had no report yet.
 
     Raises:
         Exception: as ``call_notifiers``.
@@ -32,7 +34,8 @@ def reconciliation_alarm(target: Target, report_task: str) -> Callable[[Context]
 
     def tell(context: Context) -> None:
         report = context["ti"].xcom_pull(task_ids=report_task) or {}
-        figures = {name: report.get(name, default) for name, default in _UNKNOWN.items()} | {"target": target.name}
+        named = {"target": target.name, "runbook": SIDES_DIFFER}
+        figures = {name: report.get(name, default) for name, default in _UNKNOWN.items()} | named
         call_notifiers(target, context, "reconciliation", figures)
 
     return tell

@@ -14,6 +14,7 @@ from dynamo_opensearch.core.dead_letters.replay.peek import Peek
 from dynamo_opensearch.core.dead_letters.replay.report import ReplayReport
 from dynamo_opensearch.core.dead_letters.replay.results import check_replay, keep_report, shareable
 from dynamo_opensearch.core.dead_letters.stored_messages import ParkedMessages, RejectedDocuments
+from dynamo_opensearch.core.runbook import PARKED as RUNBOOK_PARKED
 from dynamo_opensearch.operators.dead_letter_files import parking_of, reject_files_of
 from dynamo_opensearch.operators.failures import failures_for_airflow
 from dynamo_opensearch.operators.object_storage import ObjectStorageRejectSink, path_part, reports_path
@@ -239,5 +240,6 @@ def _parked_text(report: ReplayReport, folder: str) -> str:
     return (
         f"{report.parked} messages are parked in {folder}. {report.waiting} of them wait for a reconciliation with "
         "depth `content` and repair `apply`, which makes their items good and removes them; the others are not "
-        "understood: look at them, then start this DAG with source `parked`, or delete them.\n" + "\n".join(lines)
+        "understood: look at them, then start this DAG with source `parked`, or delete them. More: "
+        f"{RUNBOOK_PARKED}\n" + "\n".join(lines)
     )

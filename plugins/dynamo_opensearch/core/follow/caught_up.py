@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from dynamo_opensearch.core.errors import PermanentError
 from dynamo_opensearch.core.follow.state import FollowState
+from dynamo_opensearch.core.runbook import LOST_RECORDS
 
 
 class StreamGapError(PermanentError):
@@ -18,7 +19,7 @@ class StreamGapError(PermanentError):
             f"the stream lost records that the follower had not read ({len(self.shards)} gap(s), in "
             f"{', '.join(sorted(set(self.shards)))}), after {self.index!r} was compared with the table: it may miss "
             "changes. The alias was not moved. Next: clear the comparison before this task: it finds and mends them; "
-            "then see why the follower was away for so long. A stream keeps 24 hours."
+            f"then see why the follower was away for so long. A stream keeps 24 hours. More: {LOST_RECORDS}"
         )
 
 

@@ -4,8 +4,9 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, Self
 
+from dynamo_opensearch.core.runbook import RUNBOOK
+
 State = Literal["passed", "failed", "not asked for", "blocked"]
-RUNBOOK = "docs/runbook.md"
 
 
 @dataclass(frozen=True, kw_only=True)

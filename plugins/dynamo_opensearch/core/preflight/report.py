@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Sequence
 
 from dynamo_opensearch.core.errors import PermanentError
-from dynamo_opensearch.core.preflight.findings import RUNBOOK, CheckResult
+from dynamo_opensearch.core.preflight.findings import CheckResult
+from dynamo_opensearch.core.runbook import RUNBOOK
 
 _HEAD = ("check", "state", "found", "expected", "how to mend it")
 _WIDEST = 60

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from dynamo_opensearch.core.reconcile.plan import ReconcilePlan
 from dynamo_opensearch.core.reconcile.report import Night, Subject
+from dynamo_opensearch.core.runbook import BEHIND
 
 LAGGING_S = 120.0
 """Behind by more than this, an indexer explains differences that settling could not wait for."""
@@ -55,7 +56,7 @@ def _causes(subject: Subject, earlier: Night | None, seen: Surroundings) -> Iter
     if seen.mapping_state not in (None, "Enabled"):
         yield f"the indexer's event source mapping is {seen.mapping_state}, not Enabled: it indexes nothing. Enable it"
     if seen.lag_s is not None and seen.lag_s > LAGGING_S:
-        yield f"the indexer is {seen.lag_s:,.0f} s behind: what differs may only be late. Look at its errors"
+        yield f"the indexer is {seen.lag_s:,.0f} s behind: what differs may only be late. Look at its errors: {BEHIND}"
     if seen.dead_letters:
         yield f"about {seen.dead_letters:,} messages are in the dead-letter queue: replay them"
     yield from seen.problems

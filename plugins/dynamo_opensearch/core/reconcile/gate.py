@@ -2,6 +2,7 @@
 
 from dynamo_opensearch.core.errors import PermanentError
 from dynamo_opensearch.core.reconcile.report import ReconcileReport
+from dynamo_opensearch.core.runbook import SIDES_DIFFER
 
 
 class SidesDifferError(PermanentError):
@@ -18,7 +19,7 @@ class SidesDifferError(PermanentError):
         causes = "".join(f"\nAlso seen: {cause.removesuffix('.')}." for cause in self.causes)
         return (
             f"index {self.index!r} and the table differ by {self.differences:,} ({self.what}); {self.tolerance:,} are "
-            f"accepted (budgets.tolerance). {self._next()} The page: {self.page}{causes}"
+            f"accepted (budgets.tolerance). {self._next()} The page: {self.page}. More: {SIDES_DIFFER}{causes}"
         )
 
     def _next(self) -> str:

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from dynamo_opensearch.core.errors import PermanentError
 from dynamo_opensearch.core.opensearch.mapping_file import MappingFileError, read_mapping_file
+from dynamo_opensearch.core.runbook import BAD_FILE
 from dynamo_opensearch.core.targets.model import Target
 
 _Loader: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -47,7 +48,7 @@ class TargetFilesError(PermanentError):
         lines = "\n".join(f"  {problem}" for problem in self.problems)
         return (
             f"{len(self.problems)} mistakes in {len(files)} target files; these targets have no DAGs until they are "
-            f"mended, the others are not affected:\n{lines}"
+            f"mended, the others are not affected. More: {BAD_FILE}\n{lines}"
         )
 
 
