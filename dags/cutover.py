@@ -184,7 +184,6 @@ def filling_tasks(target: Target) -> list[BaseOperator]:
             trigger_run_id="cutover__{{ run_id }}",
             conf=conf,
             trigger_rule=TriggerRule.NONE_FAILED,
-            execution_timeout=None,
         )
         for kind, conf in wishes.items()
     ]

@@ -21,10 +21,10 @@ from airflow.sdk.exceptions import ParamValidationError
 from dynamo_opensearch.core.preflight.checklist import FIRST_STEPS
 
 ROOT = Path(__file__).resolve().parents[2]
-KINDS = ("backfill", "dlq_replay", "preflight", "reconcile", "reindex", "rollback_index", "rollback_service")
+KINDS = ("backfill", "cutover", "dlq_replay", "preflight", "reconcile", "reindex", "rollback_index", "rollback_service")
 BY_ITSELF = {"members_reconcile"}
 OF_ALL_TARGETS = {"sync_follow", "sync_index_cleanup"}
-WAITS_FOR_A_PERSON = {"approve"}
+WAITS_FOR_A_PERSON = {"approve", "approve_indexer", "approve_api"}
 DECIDES = (
     "{{ 'report' if (ti.xcom_pull(task_ids='report') or {}).get('verdict') "
     "in ('approximate', 'in motion') else 'gate' }}"
@@ -58,6 +58,7 @@ def test_all_files_are_imported_without_an_error(bag: DagBag) -> None:
 def test_the_dags_are_those_that_others_rely_on_and_the_hidden_sample_has_none(bag: DagBag) -> None:
     assert set(bag.dags) == {
         "members_backfill",
+        "members_cutover",
         "members_dlq_replay",
         "members_preflight",
         "members_reconcile",
@@ -139,6 +140,7 @@ def test_every_dag_has_a_first_task_that_says_on_what_the_run_acts(bag: DagBag) 
     first = {name: [task for task in dag.tasks if not task.upstream_task_ids] for name, dag in bag.dags.items()}
     assert {name: [type(task).__name__ for task in tasks] for name, tasks in first.items()} == {
         "members_backfill": ["PreflightOperator"],
+        "members_cutover": ["IdentifyCutoverOperator"],
         "members_dlq_replay": ["PlanReplayOperator"],
         "members_preflight": ["IdentifyCallerOperator"],
         "members_reconcile": ["PlanReconciliationOperator"],

@@ -27,6 +27,7 @@ JWT_SECRET, API_SECRET = "of-the-jwt-79c2b0a1d5e84f63", "of-the-api-3f8e1c6b7a9d
 SECRETS = (ACCESS_KEY, SECRET_KEY, SESSION_TOKEN, PASSWORD, WRONG_PASSWORD, JWT_SECRET, API_SECRET)
 FIRST_TASKS: dict[str, tuple[str, dict[str, object]]] = {
     "members_backfill": ("preflight", {"dry_run": True}),
+    "members_cutover": ("identify", {"approval": False}),
     "members_dlq_replay": ("plan", {"dry_run": True}),
     "members_reconcile": ("plan", {"depth": "count"}),
     "members_rollback_service": ("plan", {"component": "lambda_indexer"}),
