@@ -20,6 +20,12 @@ SETTINGS = (
     "-{start}*,+{name}",
     "-*live,+*",
     "-{start}?,+*",
+    "{start}",
+    " +{name} , -*",
+    "-logs, +{name}",
+    "",
+    "TRUE",
+    "False",
 )
 
 

@@ -1,11 +1,14 @@
 """The indexer and its dead letters where a target file says less, and the lines that have to do without."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
+from dynamo_opensearch.core.aws.control_plane import ResourceMissingError
 from dynamo_opensearch.core.preflight.checklist import run_check
-from dynamo_opensearch.core.preflight.findings import CheckResult
+from dynamo_opensearch.core.preflight.findings import CheckResult, Finding
+from dynamo_opensearch.core.preflight.side import Side
 from tests.support import remedies
 from tests.support.scripted_control_plane import scripted_side
 
@@ -214,3 +217,147 @@ def test_a_function_that_is_missing_is_made_with_the_role_of_the_file() -> None:
         assert f"--role {expected} " in finding.remedy
         for line in remedies.commands(finding.remedy):
             remedies.check_line(line)
+
+
+Described = dict[str, Any]
+
+
+def function_of(function: Described, alias: Described | None = None) -> Any:
+    """Lambda's answer for the function, and for its alias; None where there is no alias."""
+
+    def answer(**asked: Any) -> Described:
+        if "Qualifier" not in asked:
+            return function
+        if alias is None:
+            raise ResourceMissingError("lambda", "GetFunctionConfiguration", f"indexer:{asked['Qualifier']}")
+        return alias
+
+    return answer
+
+
+WELL: Described = {"State": "Active", "LastUpdateStatus": "Successful"}
+
+
+def finding_of(result: CheckResult) -> Finding:
+    (finding,) = result.findings
+    for line in remedies.commands(finding.remedy):
+        remedies.check_line(line)
+    return finding
+
+
+def test_an_alias_that_is_missing_is_made_on_a_version_of_its_own() -> None:
+    finding = finding_of(check_function({"alias": "live"}, lambda__get_function_configuration=function_of(WELL)))
+    assert (finding.what, finding.found) == ("alias live of indexer", "nothing")
+    assert "aws lambda create-alias --function-name indexer --name live" in finding.remedy
+    assert "publish-version" in finding.remedy
+
+
+@pytest.mark.parametrize(
+    ("answer", "found", "remedy"),
+    [
+        ({"LastUpdateStatus": "InProgress"}, "InProgress", "aws lambda wait function-updated-v2"),
+        (
+            {"LastUpdateStatus": "Failed", "LastUpdateStatusReasonCode": "ImageDeleted"},
+            "Failed (ImageDeleted)",
+            "make indexer-zip && aws lambda update-function-code",
+        ),
+        ({"LastUpdateStatus": "Failed"}, "Failed", "aws lambda update-function-code"),
+    ],
+)
+def test_an_update_that_has_not_succeeded_is_told_of_the_function_and_not_of_its_alias(
+    answer: Described, found: str, remedy: str
+) -> None:
+    bad = {"State": "Active", **answer}
+    finding = finding_of(check_function({"alias": "live"}, lambda__get_function_configuration=function_of(bad, WELL)))
+    assert (finding.what, finding.found) == ("last update", found)
+    assert remedy in finding.remedy
+    assert (
+        check_function({"alias": "live"}, lambda__get_function_configuration=function_of(WELL, bad)).state == "passed"
+    )
+
+
+@pytest.mark.parametrize(
+    ("answer", "found"),
+    [
+        ({"State": "Pending", "StateReasonCode": "Creating"}, "Pending (Creating)"),
+        ({"State": "Inactive"}, "Inactive"),
+        ({"State": "Failed", "StateReasonCode": "VPCNotFound"}, "Failed (VPCNotFound)"),
+    ],
+)
+def test_the_state_is_that_of_what_is_invoked(answer: Described, found: str) -> None:
+    bad = {"LastUpdateStatus": "Successful", **answer}
+    of_alias = check_function({"alias": "live"}, lambda__get_function_configuration=function_of(WELL, bad))
+    finding = finding_of(of_alias)
+    assert (finding.what, finding.found) == ("state", found)
+    assert " --qualifier live" in finding.remedy
+    assert (
+        check_function({"alias": "live"}, lambda__get_function_configuration=function_of(bad, WELL)).state == "passed"
+    )
+    alone = finding_of(check_function(lambda__get_function_configuration=function_of(bad)))
+    assert (alone.found, "--qualifier" in alone.remedy) == (found, False)
+
+
+def test_what_lambda_does_not_say_is_well() -> None:
+    assert check_function(lambda__get_function_configuration=function_of({})).state == "passed"
+
+
+def measured(*ages_ms: float) -> Described:
+    moment = datetime(2026, 1, 1, tzinfo=UTC)
+    return {"Datapoints": [{"Timestamp": moment, "Maximum": age} for age in ages_ms]}
+
+
+@pytest.mark.parametrize(
+    ("ages_ms", "limit_s", "found"),
+    [
+        ((10_000, 400_000, 20_000), None, "400 s, the highest of the last 15 minutes"),
+        ((10_000, 300_000), None, None),
+        ((10_000, 300_001), None, "300 s, the highest of the last 15 minutes"),
+        ((61_000,), 60, "61 s, the highest of the last 15 minutes"),
+        ((400_000,), 600, None),
+    ],
+)
+def test_the_highest_age_is_held_against_what_the_target_file_puts_up_with(
+    ages_ms: tuple[float, ...], limit_s: float | None, found: str | None
+) -> None:
+    settings = {} if limit_s is None else {"iterator_age_s": limit_s}
+    result = check_function(settings, cloudwatch__get_metric_statistics=measured(*ages_ms))
+    if found is None:
+        assert result.state == "passed"
+        assert f"{max(ages_ms) / 1e3:.0f} s behind the stream" in result.seen
+        return
+    finding = finding_of(result)
+    assert (finding.what, finding.found) == ("iterator age", found)
+    assert finding.expected == f"at most {limit_s or 300:.0f} s"
+    assert "aws logs tail /aws/lambda/indexer --since 30m" in finding.remedy
+
+
+def compared(here: Described, there: Described) -> dict[str, tuple[str, str]]:
+    """What differs between two functions: found and expected, by field."""
+
+    def of(answer: Described) -> Side:
+        answers = {
+            "lambda.get_function_configuration": {**WELL, **answer},
+            "cloudwatch.get_metric_statistics": {"Datapoints": []},
+        }
+        return scripted_side(answers, {"indexer": {"function": "indexer"}})
+
+    findings = run_check("indexer_function", of(here), of(there)).findings
+    return {one.what.removesuffix(", beside production"): (one.found, one.expected) for one in findings}
+
+
+def test_of_two_functions_the_names_of_variables_are_compared_and_no_value_is_told() -> None:
+    here = {"Environment": {"Variables": {"B": "hunter2", "A": "x"}}}
+    assert compared(here, {"Environment": {"Variables": {"A": "hunter3", "B": "y"}}}) == {}
+    told = compared(here, {"Environment": None})
+    assert told == {"environment": ('["A","B"]', "[], as in production")}
+    assert compared({"Environment": {"Variables": None}}, {}) == {}
+
+
+def test_what_lambda_leaves_out_is_what_it_means_by_that() -> None:
+    assert compared({"Architectures": ["x86_64"], "VpcConfig": None}, {}) == {}
+    assert compared({"VpcConfig": {"VpcId": "", "SubnetIds": []}}, {}) == {}
+    assert compared({"Architectures": ["arm64", "x86_64"]}, {"Architectures": ["x86_64", "arm64"]}) == {}
+    assert compared({"VpcConfig": {"VpcId": "vpc-1"}, "Architectures": ["arm64"]}, {}) == {
+        "is_in_vpc": ("true", "false, as in production"),
+        "architectures": ('["arm64"]', '["x86_64"], as in production'),
+    }

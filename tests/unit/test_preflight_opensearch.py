@@ -367,6 +367,11 @@ REBUILD = """airflow dags trigger members_reindex --conf '{"mapping":"members.js
         ({"index.gc_deletes": "1h"}, {}, ("1h", "nothing, as is the default", '{"index.gc_deletes":null}')),
         ({"index.default_pipeline": "p"}, {}, ("p", "nothing, as is the default", '{"index.default_pipeline":null}')),
         ({"index.final_pipeline": "p"}, {}, ("p", "nothing, as is the default", '{"index.final_pipeline":null}')),
+        (
+            {"index.default_pipeline": "none"},
+            {},
+            ("none", "nothing, as is the default", '{"index.default_pipeline":null}'),
+        ),
         ({"index.default_pipeline": "_none"}, {}, None),
         ({}, {"index.default_pipeline": "_none"}, None),
         ({"index.default_pipeline": "_none"}, {"index.default_pipeline": "p"}, ("_none", "p, as in members.json", "p")),

@@ -127,7 +127,18 @@ GB = 2**30
 
 @pytest.mark.parametrize(
     ("mark", "usable_gb"),
-    [("85%", 15), ("0.85", 15), ("20gb", 10), ("20GB", 10), (None, 30), ("99%", 29), ("60%", 0)],
+    [
+        ("85%", 15),
+        (" 85% ", 15),
+        ("0.85", 15),
+        ("20gb", 10),
+        ("20GB", 10),
+        ("20480mb", 10),
+        ("21474836480b", 10),
+        (None, 30),
+        ("99%", 29),
+        ("60%", 0),
+    ],
 )
 def test_what_is_usable_ends_at_the_low_watermark(mark: str | None, usable_gb: int) -> None:
     disk = NodeDisk(total_bytes=100 * GB, available_bytes=30 * GB)
@@ -143,8 +154,9 @@ def test_only_nodes_that_hold_data_in_use_count() -> None:
         "manager": {"roles": ["cluster_manager"], "fs": {"total": total}},
         "warm": {"roles": ["data", "warm"], "fs": {"total": total}},
         "search": {"roles": ["search"], "fs": {"total": total}},
+        "both": {"roles": ["data", "search"], "fs": {"total": total}},
     }
-    assert len(data_disks({"nodes": nodes})) == 2
+    assert len(data_disks({"nodes": nodes})) == 3
 
 
 # An index by accident
@@ -166,10 +178,21 @@ def test_only_nodes_that_hold_data_in_use_count() -> None:
         (" -members-live , +*", False),
         ("-members?live,+*", True),
         ("-member[s]-live,+*", True),
+        ("TRUE", False),
+        ("members", False),
+        ("+live", False),
+        (" +members-* , -*", True),
+        ("-logs-*, +members-live", True),
     ],
 )
 def test_the_first_pattern_that_matches_decides(setting: str, creates: bool) -> None:
     assert creates_by_accident(setting, ALIAS) is creates
+
+
+def test_false_is_no_pattern_for_an_alias_of_that_name() -> None:
+    assert not creates_by_accident("false", "false")
+    assert not creates_by_accident("-true,+*", "true")
+    assert without("", ALIAS) == without("true", ALIAS) == "-members-live,+*"
 
 
 settings = st.lists(

@@ -2,18 +2,19 @@
 
 import re
 
+_ANY_NAME = ("true", "")
+
 
 def creates_by_accident(setting: str, name: str) -> bool:
     """What OpenSearch makes of the setting: true, false, or patterns of which the first that matches decides.
 
-    A pattern may begin with ``+`` (also meant without) or ``-``; what none matches is not created.
+    A pattern may begin with ``+`` (also meant without) or ``-``; what none matches is not created. ``TRUE`` is one.
     """
-    text = setting.strip()
-    if text.lower() in ("true", ""):
+    if setting in _ANY_NAME:
         return True
-    if text.lower() == "false":
+    if setting == "false":
         return False
-    for part in text.split(","):
+    for part in setting.split(","):
         pattern = part.strip()
         is_allowed = not pattern.startswith("-")
         if _matches(pattern.lstrip("+-") if pattern[:1] in ("+", "-") else pattern, name):
@@ -23,7 +24,7 @@ def creates_by_accident(setting: str, name: str) -> bool:
 
 def without(setting: str, name: str) -> str:
     """The setting changed so that this name is not created, all else as before."""
-    return f"-{name},+*" if setting.strip().lower() in ("true", "") else f"-{name},{setting.strip()}"
+    return f"-{name},+*" if setting in _ANY_NAME else f"-{name},{setting}"
 
 
 def _matches(pattern: str, name: str) -> bool:

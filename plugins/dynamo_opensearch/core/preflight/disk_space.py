@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 _UNITS = {"b": 1, "kb": 2**10, "mb": 2**20, "gb": 2**30, "tb": 2**40, "pb": 2**50}
-_WARM = {"warm", "search"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +37,7 @@ def usable_bytes(disks: Sequence[NodeDisk], low_watermark: str | None) -> int:
 
 def _holds_data(roles: Sequence[str] | None) -> bool:
     """A node that says nothing of its roles holds data."""
-    return roles is None or ("data" in roles and not _WARM & set(roles))
+    return roles is None or ("data" in roles and "warm" not in roles)
 
 
 def _reserved_bytes(disk: NodeDisk, mark: str | None) -> int:
