@@ -54,7 +54,11 @@ def test_a_service_that_does_not_become_well_is_told_and_the_change_stays(compon
     outcome, seconds = Wait(component, well_after_s=10_000).outcome()
     assert (outcome.state, seconds) == ("not healthy", HEALTH_S)
     assert not outcome.is_well
-    for part in ("health_url answered 503, for 120 s", "The change stays", "start this DAG again to undo it"):
+    for part in (
+        "health_url answered 503, for 120 s",
+        "The change stays",
+        "start the target's rollback_service to undo it",
+    ):
         assert part in outcome.text
 
 

@@ -22,8 +22,8 @@ def rolling(state: EcsServiceState, history: EcsHistory) -> Progress:
         return Progress(
             state="failed",
             text=f"the deployment circuit breaker acted: the deployment of {now} to {state.path} was stopped "
-            f"({reason}). It is not rolled back by ECS: rollback is off. {_look_at_tasks(state)} Start this DAG again "
-            "to undo the change.",
+            f"({reason}). It is not rolled back by ECS: rollback is off. {_look_at_tasks(state)} Start the target's "
+            "rollback_service to undo the change.",
         )
     if _is_rolled_out(state) and not _goes_on(history):
         breaker = "the deployment circuit breaker did not act" if state.has_breaker else "it has no circuit breaker"
@@ -46,8 +46,8 @@ def displaced(state: EcsServiceState, history: EcsHistory, shall: InService) -> 
         )
     return Progress(
         state="rolled back",
-        text=f"{failure}: ECS went back from {wanted} to {now}. {_look_at_tasks(state)} {wanted} is passed over from "
-        "now on; start this DAG again to see what else there is.",
+        text=f"{failure}: ECS went back from {wanted} to {now}. {_look_at_tasks(state)} Rollbacks pass {wanted} "
+        "over from now on. Mend what kept it from starting, or take another one; then start this DAG again.",
     )
 
 

@@ -63,7 +63,7 @@ class Settling:
             return Outcome(
                 state="not stable in time",
                 text=f"not stable in time: {progress.text}\nAWS goes on trying. Clear this task to wait as long once "
-                "more, or start this DAG again to undo the change.",
+                "more, or start the target's rollback_service to undo the change.",
             )
         return None
 
@@ -79,5 +79,5 @@ class Settling:
         return Outcome(
             state="not healthy",
             text=f"{progress.text}, but health_url {problem}, for {HEALTH_S:.0f} s. The change stays: clear this task "
-            "to ask once more, or start this DAG again to undo it.",
+            "to ask once more, or start the target's rollback_service to undo it.",
         )
