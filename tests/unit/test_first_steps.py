@@ -76,6 +76,17 @@ def test_the_checks_of_a_first_step_are_some_of_the_checklist_in_its_order() -> 
     assert FIRST_STEPS == {
         "backfill": ("reachability", "cluster", "table"),
         "reindex": ("reachability", "cluster", "free_disk", "table", "stream"),
+        "cutover": (
+            "reachability",
+            "cluster",
+            "auto_create_index",
+            "table",
+            "roles",
+            "vpc_endpoint",
+            "cognito",
+            "dead_letters",
+            "dead_letter_alarm",
+        ),
     }
     for names in FIRST_STEPS.values():
         assert sorted(names, key=list(CHECKS).index) == list(names)

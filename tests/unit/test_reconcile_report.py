@@ -223,7 +223,8 @@ def test_the_gate_says_how_much_of_which_kind_what_else_is_wrong_and_what_to_do(
     assert str(raised.value) == (
         "index 'members-v1' and the table differ by 1,203 (1,200 missing, 3 stale; 12 of 1,215 differences were "
         "mended); 2 are accepted (budgets.tolerance). Next: see why, then start members_reconcile with depth `keys` or "
-        "`content` and repair `plan` to list the keys, or `apply` to mend them. The page: s3://bucket/page.html\n"
+        "`content` and repair `plan` to list the keys, or `apply` to mend them. The page: s3://bucket/page.html. More: "
+        "docs/runbook.md#index-and-table-differ\n"
         "Also seen: the stream is off.\n"
         "Also seen: the queue could not be asked: no."
     )

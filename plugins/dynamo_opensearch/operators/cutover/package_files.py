@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from airflow.sdk import ObjectStoragePath
 from botocore.exceptions import BotoCoreError
 
 from dynamo_opensearch.core.aws.errors import describe
@@ -17,6 +16,7 @@ from dynamo_opensearch.core.cutover.indexer_package import (
 from dynamo_opensearch.core.errors import AccessDeniedError
 from dynamo_opensearch.core.targets.environment import Environment
 from dynamo_opensearch.core.targets.include_folder import include_folder
+from dynamo_opensearch.operators.object_storage import stored_at
 
 _S3 = "s3://"
 
@@ -52,6 +52,6 @@ def indexer_package(environment: Environment) -> IndexerPackage | None:
 def _in_s3(where: str, aws_conn_id: str) -> IndexerPackage:
     """By the connection in the path, else by the environment's."""
     names_connection = "@" in where.removeprefix(_S3).partition("/")[0]
-    path = ObjectStoragePath(where) if names_connection else ObjectStoragePath(where, conn_id=aws_conn_id)
+    path = stored_at(where if names_connection else f"{_S3}{aws_conn_id}@{where.removeprefix(_S3)}")
     with path.open("rb") as file:  # type: ignore[no-untyped-call]
         return read_package(where, cast("BinaryIO", file), S3Place(bucket=path.bucket, key=path.key))
