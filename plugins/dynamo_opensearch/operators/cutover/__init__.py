@@ -1,1 +1,1 @@
-"""The tasks of a cutover, thin as all operators."""
+"""The tasks of a cutover."""
