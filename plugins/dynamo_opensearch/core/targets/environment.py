@@ -4,12 +4,21 @@ import re
 from ipaddress import ip_network
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 Arn = Annotated[str, Field(pattern=r"^arn:[\w-]+:[\w-]+:[\w-]*:\d*:.+$")]
 Action = Annotated[str, Field(pattern=r"^[a-z0-9-]+:[A-Za-z0-9]+$")]
 """An IAM action, such as dynamodb:Scan: one, without wildcards, since each is held against the role's policies."""
 
+
+def _is_place(package: str) -> str:
+    is_in_s3 = re.fullmatch(r"s3://([\w.-]+@)?[a-z0-9][a-z0-9.-]+/.*[^/]", package) is not None
+    if "://" in package and not is_in_s3:
+        raise ValueError("must be s3://bucket/key, s3://connection@bucket/key, or a path")
+    return package
+
+
+Package = Annotated[str, Field(min_length=1), AfterValidator(_is_place)]
 AttributeName = Annotated[str, Field(min_length=1, max_length=255)]
 _FROZEN = ConfigDict(extra="forbid", frozen=True)
 
@@ -78,27 +87,17 @@ class IndexerSettings(BaseModel):
     function: str = Field(min_length=1, description="Name of the Lambda function.")
     alias: str | None = Field(None, description="Lambda alias that the event source mapping invokes.")
     event_source_mapping: str | None = Field(None, description="UUID of the event source mapping.")
+    package: Package | None = Field(
+        None,
+        description="The zip that a cutover deploys: s3://bucket/key, or a path, from include/ on where it is "
+        "relative; default: the version that the alias leads to stays.",
+    )
     batch_window_s: int = Field(
         5, ge=0, le=300, description="Longest time, in seconds, for which the mapping may collect a batch."
     )
     iterator_age_s: float = Field(
         300, gt=0, le=86_400, description="Seconds by which the function may be behind the stream, at most."
     )
-    package: str | None = Field(
-        None,
-        min_length=1,
-        description="The zip that a cutover deploys: s3://bucket/key, or a path, from include/ on where it is "
-        "relative; default: the version that the alias leads to stays.",
-    )
-
-    @field_validator("package")
-    @classmethod
-    def _is_a_place(cls, package: str | None) -> str | None:
-        if package is None or "://" not in package:
-            return package
-        if re.fullmatch(r"s3://([\w.-]+@)?[a-z0-9][a-z0-9.-]+/.*[^/]", package) is None:
-            raise ValueError("must be s3://bucket/key, s3://connection@bucket/key, or a path")
-        return package
 
 
 class ApiSettings(BaseModel):
