@@ -113,6 +113,6 @@ def _was_made(now: InService, last: RecordedChange) -> bool:
 
 
 def _undo(now: InService, last: RecordedChange) -> Earlier | None:
-    if last.outcome == NOT_MADE or last.was.is_nothing or not last.shall.is_same(now):
+    if last.outcome == NOT_MADE or not last.shall.is_same(now):
         return None
     return Earlier(serving=replace(last.was, token="", since_us=0), basis=f"recorded: {last}", is_undo=True)

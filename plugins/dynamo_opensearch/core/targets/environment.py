@@ -30,6 +30,15 @@ Address = Annotated[str, AfterValidator(_without_login)]
 Place = Annotated[str, AfterValidator(_with_connection_at_most)]
 """An ObjectStoragePath, such as s3://aws_default@bucket/prefix."""
 
+
+def _is_place(package: str) -> str:
+    is_in_s3 = re.fullmatch(r"s3://([\w.-]+@)?[a-z0-9][a-z0-9.-]+/.*[^/]", package) is not None
+    if "://" in package and not is_in_s3:
+        raise ValueError("must be s3://bucket/key, s3://connection@bucket/key, or a path")
+    return package
+
+
+Package = Annotated[str, Field(min_length=1), AfterValidator(_is_place)]
 AttributeName = Annotated[str, Field(min_length=1, max_length=255)]
 _FROZEN = ConfigDict(extra="forbid", frozen=True)
 
@@ -98,33 +107,22 @@ class IndexerSettings(BaseModel):
     function: str = Field(min_length=1, description="Name of the Lambda function.")
     alias: str | None = Field(None, description="Lambda alias that the event source mapping invokes.")
     event_source_mapping: str | None = Field(None, description="UUID of the event source mapping.")
+    package: Package | None = Field(
+        None,
+        description="The zip that a cutover deploys: s3://bucket/key, or a path, from include/ on where it is "
+        "relative; default: the version that the alias leads to stays.",
+    )
     batch_window_s: int = Field(
         5, ge=0, le=300, description="Longest time, in seconds, for which the mapping may collect a batch."
     )
     iterator_age_s: float = Field(
         300, gt=0, le=86_400, description="Seconds by which the function may be behind the stream, at most."
     )
-    package: str | None = Field(
-        None,
-        min_length=1,
-        description="The zip that a cutover deploys: s3://bucket/key, or a path, from include/ on where it is "
-        "relative; default: the version that the alias leads to stays.",
-    )
-
     canary: dict[AttributeName, JsonValue] | Literal[False] = Field(
         default_factory=dict,
         description="Attributes of the item by which a cutover tries the indexer, besides its key, what the filter "
         "asks for, and required_fields; of a key attribute, the text it begins with. false: no item is written.",
     )
-
-    @field_validator("package")
-    @classmethod
-    def _is_a_place(cls, package: str | None) -> str | None:
-        if package is None or "://" not in package:
-            return package
-        if re.fullmatch(r"s3://([\w.-]+@)?[a-z0-9][a-z0-9.-]+/.*[^/]", package) is None:
-            raise ValueError("must be s3://bucket/key, s3://connection@bucket/key, or a path")
-        return package
 
 
 class ApiSettings(BaseModel):
