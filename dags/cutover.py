@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import DAG, BaseOperator, Param, TriggerRule, chain
 
 from dynamo_opensearch.core.preflight.checklist import FIRST_STEPS
@@ -114,16 +115,24 @@ def cutover_dag(target: Target) -> DAG:
         confirm = ConfirmResultOperator(task_id="confirm", needs=work_of(target)).as_teardown(
             on_failure_fail_dagrun=True
         )
+        *indexer, canary, remove_canary = indexer_tasks(target)
+        backfill, reconcile = filling_tasks(target)
         chain(
             identify,
             hold,
             *index_and_stream(target),
-            *indexer_tasks(target),
-            *filling_tasks(target),
+            *indexer,
+            canary,
+            remove_canary,
+            backfill,
+            reconcile,
             *api_tasks(target),
+            # Its success says that nothing was stopped: what a person stops is skipped, as a part left out is.
+            EmptyOperator(task_id="done", trigger_rule=TriggerRule.NONE_FAILED),
             release,
             confirm,
         )
+        canary >> backfill  # whose item is removed also when it has failed
     return dag
 
 
@@ -136,6 +145,7 @@ def work_of(target: Target) -> list[str]:
         *(["canary"] if indexer and indexer.canary is not False else []),
         "reconcile",
         *(["settle_api"] if api else []),
+        "done",
         "release",
     ]
 
@@ -160,9 +170,6 @@ def indexer_tasks(target: Target) -> list[BaseOperator]:
     enable = EnableMappingOperator(task_id="enable_mapping", target=name)
     wait = WaitForMappingOperator(task_id="wait_for_mapping", target=name, mapping=enable.output)
     canary = FlyCanaryOperator(task_id="canary", target=name, mapping=enable.output)
-    canary >> RemoveCanaryOperator(task_id="remove_canary", target=name).as_teardown(
-        setups=wait, on_failure_fail_dagrun=True
-    )
     return [
         approval(target, "indexer", APPROVE_INDEXER),
         deploy,
@@ -171,6 +178,8 @@ def indexer_tasks(target: Target) -> list[BaseOperator]:
         enable,
         wait,
         canary,
+        # Without a setup: what follows one does not run where it is skipped, and there may be no indexer.
+        RemoveCanaryOperator(task_id="remove_canary", target=name).as_teardown(on_failure_fail_dagrun=True),
     ]
 
 

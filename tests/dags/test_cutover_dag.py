@@ -26,11 +26,13 @@ STEPS = [
     "enable_mapping",
     "wait_for_mapping",
     "canary",
+    "remove_canary",
     "backfill",
     "reconcile",
     "approve_api",
     "deploy_api",
     "settle_api",
+    "done",
     "release",
     "confirm",
 ]
@@ -46,25 +48,27 @@ def task(dag: DAG, name: str) -> Any:
     return dag.get_task(name)
 
 
-def test_the_steps_follow_each_other_and_nothing_else_is_beside_them_but_the_removal_of_the_canary(
-    cutover: DAG,
-) -> None:
+def test_the_steps_follow_each_other_and_nothing_else_is_beside_them(cutover: DAG) -> None:
     for before, after in itertools.pairwise(STEPS):
         assert before in task(cutover, after).upstream_task_ids, after
-    assert {one.task_id for one in cutover.tasks} - set(STEPS) == {"remove_canary"}
+    assert {one.task_id for one in cutover.tasks} == set(STEPS)
 
 
 def test_the_canarys_item_goes_whatever_became_of_the_canary(cutover: DAG) -> None:
     remove = task(cutover, "remove_canary")
     assert remove.is_teardown
     assert remove.on_failure_fail_dagrun
-    assert "canary" in remove.upstream_task_ids
-    assert task(cutover, "wait_for_mapping").is_setup
-    assert not task(cutover, "canary").is_setup, "a teardown does not run when its setup failed"
+    assert not [one.task_id for one in cutover.tasks if one.is_setup and one.task_id != "hold"], (
+        "a teardown does not run when its setup failed, and what follows a setup does not run where that is skipped"
+    )
+
+
+def test_where_the_canary_has_failed_nothing_is_filled(cutover: DAG) -> None:
+    assert task(cutover, "backfill").upstream_task_ids == {"canary", "remove_canary"}
 
 
 def test_what_the_target_file_does_not_name_is_skipped_and_the_rest_goes_on(cutover: DAG) -> None:
-    for name in ("deploy_indexer", "backfill", "deploy_api"):
+    for name in ("deploy_indexer", "backfill", "deploy_api", "done"):
         assert task(cutover, name).trigger_rule == TriggerRule.NONE_FAILED, name
     for name in ("move_indexer", "canary", "settle_api", "approve_api"):
         assert task(cutover, name).trigger_rule == TriggerRule.ALL_SUCCESS, name
@@ -76,7 +80,7 @@ def test_the_target_is_let_go_whatever_happened_and_the_leaf_says_whether_the_wo
     confirm = task(cutover, "confirm")
     assert confirm.is_teardown
     assert confirm.on_failure_fail_dagrun
-    assert set(confirm.needs) == {"reconcile", "release"}, "this target's file names neither indexer nor API"
+    assert set(confirm.needs) == {"reconcile", "done", "release"}, "this target's file names neither indexer nor API"
     assert [one.task_id for one in cutover.leaves if not one.is_teardown] == []
 
 
