@@ -19,10 +19,10 @@ from airflow.sdk import DAG, TriggerRule
 from airflow.sdk.exceptions import ParamValidationError
 
 ROOT = Path(__file__).resolve().parents[2]
-KINDS = ("backfill", "dlq_replay", "preflight", "reconcile", "reindex", "rollback_index", "rollback_service")
+KINDS = ("backfill", "cutover", "dlq_replay", "preflight", "reconcile", "reindex", "rollback_index", "rollback_service")
 BY_ITSELF = {"members_reconcile"}
 OF_ALL_TARGETS = {"sync_follow", "sync_index_cleanup"}
-WAITS_FOR_A_PERSON = {"approve"}
+WAITS_FOR_A_PERSON = {"approve", "approve_indexer", "approve_api"}
 DECIDES = (
     "{{ 'report' if (ti.xcom_pull(task_ids='report') or {}).get('verdict') "
     "in ('approximate', 'in motion') else 'gate' }}"
@@ -56,6 +56,7 @@ def test_all_files_are_imported_without_an_error(bag: DagBag) -> None:
 def test_the_dags_are_those_that_others_rely_on_and_the_hidden_sample_has_none(bag: DagBag) -> None:
     assert set(bag.dags) == {
         "members_backfill",
+        "members_cutover",
         "members_dlq_replay",
         "members_preflight",
         "members_reconcile",

@@ -24,7 +24,7 @@ from jinja2 import Template
 
 from dynamo_opensearch.operators.run_result import ConfirmResultOperator
 
-BY_HAND = ("members_backfill", "members_preflight", "members_reindex", "members_rollback_index")
+BY_HAND = ("members_backfill", "members_cutover", "members_preflight", "members_reindex", "members_rollback_index")
 STEPS_UNTIL_IT_ENDS = 10
 pytestmark = pytest.mark.filterwarnings("ignore:GitWildMatchPattern:DeprecationWarning")  # Airflow's, in .airflowignore
 

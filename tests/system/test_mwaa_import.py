@@ -116,6 +116,7 @@ def test_every_dag_is_imported_from_the_bundle_alone(managed: ManagedAirflow) ->
     assert found["errors"] == {}
     assert found["dags"] == [
         "members_backfill",
+        "members_cutover",
         "members_dlq_replay",
         "members_preflight",
         "members_reconcile",

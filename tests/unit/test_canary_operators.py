@@ -27,7 +27,7 @@ class Instance(FakeInstance):
 
 @pytest.fixture
 def instance() -> Instance:
-    return Instance(dag_id=DAG_ID)
+    return Instance(dag_id=DAG_ID, task_states={"canary": "failed"})
 
 
 def connected(monkeypatch: pytest.MonkeyPatch, **environment: Any) -> FakeConnections:
@@ -112,19 +112,34 @@ def test_what_does_not_fit_is_told_before_anything_is_written(
     ("environment", "why"),
     [({}, "names no indexer"), ({"indexer": {**INDEXER, "canary": False}}, "indexer.canary is false")],
 )
-@pytest.mark.parametrize("task", [fly, remove])
-def test_where_none_shall_fly_its_tasks_are_skipped_and_say_why(
-    monkeypatch: pytest.MonkeyPatch,
-    steps: Steps,
-    instance: Instance,
-    task: Any,
-    environment: dict[str, Any],
-    why: str,
+def test_where_none_shall_fly_its_task_is_skipped_and_says_why(
+    monkeypatch: pytest.MonkeyPatch, steps: Steps, instance: Instance, environment: dict[str, Any], why: str
 ) -> None:
     connected(monkeypatch, **environment)
     with pytest.raises(AirflowSkipException, match=why):
-        task(instance)
+        fly(instance)
     assert steps.seen == []
+
+
+@pytest.mark.parametrize("state", [None, "skipped", "upstream_failed"])
+def test_where_none_has_flown_there_is_nothing_to_remove(
+    monkeypatch: pytest.MonkeyPatch, steps: Steps, instance: Instance, state: str | None
+) -> None:
+    connected(monkeypatch, indexer=INDEXER)
+    instance.task_states = {} if state is None else {"canary": state}
+    with pytest.raises(AirflowSkipException, match="no canary was written in this run"):
+        remove(instance)
+    assert steps.seen == []
+
+
+@pytest.mark.parametrize("state", ["success", "failed", "up_for_retry"])
+def test_whatever_came_of_it_it_is_removed(
+    monkeypatch: pytest.MonkeyPatch, steps: Steps, instance: Instance, tmp_path: Path, state: str
+) -> None:
+    connected(monkeypatch, indexer=INDEXER, reports=str(tmp_path))
+    instance.task_states = {"canary": state}
+    remove(instance)
+    assert [one[0] for one in steps.seen] == ["plan", "take back"]
 
 
 def test_its_teardown_removes_what_was_written_whatever_the_file_says_now(

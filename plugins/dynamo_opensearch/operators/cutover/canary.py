@@ -51,6 +51,8 @@ class FlyCanaryOperator(BaseOperator):
 class RemoveCanaryOperator(BaseOperator):
     """Remove the canary's item from the table, and its document where that was left. Use as a teardown. Safe again.
 
+    Skipped where the canary's task has not run.
+
     :param target: name of the target.
     :param canary: task id of the canary.
     """
@@ -61,10 +63,10 @@ class RemoveCanaryOperator(BaseOperator):
 
     def execute(self, context: Context) -> None:
         """Fails, and is tried again, when the document is still there."""
+        if not self._has_run(context):
+            raise AirflowSkipException("no canary was written in this run")
         with failures_for_airflow():
             connections = TargetConnections.of(self.target)
-            if why := why_no_canary(connections):
-                raise AirflowSkipException(why)
             canary = self._flown(connections, context)
             item, document = take_canary_back(connections, canary, self._sinks(connections, context))
         self.log.info(
@@ -72,6 +74,11 @@ class RemoveCanaryOperator(BaseOperator):
             "was removed" if item else "was gone already",
             "was removed after it" if document else "is gone",
         )
+
+    def _has_run(self, context: Context) -> bool:
+        instance = context["ti"]
+        states = instance.get_task_states(dag_id=instance.dag_id, task_ids=[self.canary], run_ids=[instance.run_id])
+        return states.get(instance.run_id, {}).get(self.canary) not in (None, "skipped", "upstream_failed", "removed")
 
     def _flown(self, connections: TargetConnections, context: Context) -> Canary:
         """What was written; where a try was killed before it said so, what it would have been."""
