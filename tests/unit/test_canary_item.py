@@ -1,6 +1,7 @@
 """A canary belongs to its target, has a key that nobody has, and two states that give two documents."""
 
 import base64
+import datetime
 import json
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import orjson
 import pytest
 import yaml
+from pydantic import ValidationError
 
 from dynamo_opensearch.core.cutover.canary_item import (
     Canary,
@@ -18,6 +20,7 @@ from dynamo_opensearch.core.cutover.canary_item import (
     plan_canary,
 )
 from dynamo_opensearch.core.documents.builder import DocumentBuilder
+from dynamo_opensearch.core.targets.environment import IndexerSettings
 from dynamo_opensearch.core.targets.model import Target
 
 INCLUDE = Path(__file__).parents[2] / "include"
@@ -302,3 +305,15 @@ def test_a_required_field_that_no_attribute_gives_is_named() -> None:
 def test_an_item_that_the_rules_refuse_is_told_with_the_field() -> None:
     rules = {"flatten": {"customer": "customer_"}}
     assert "field 'customer': is to be flattened and is not a map" in refused(documents=rules, given={"customer": "x"})
+
+
+def test_a_target_file_gives_attributes_that_json_has_or_none_at_all() -> None:
+    def given(value: Any) -> Any:
+        return IndexerSettings.model_validate({"function": "f", "canary": value}).canary
+
+    assert IndexerSettings(function="f").canary == {}
+    assert given({"status": "x", "address": {"tags": [1, None]}}) == {"status": "x", "address": {"tags": [1, None]}}
+    assert given(False) is False
+    for wrong in (True, None, "x", {"since": datetime.date(2026, 1, 1)}, {"": "x"}):
+        with pytest.raises(ValidationError):
+            given(wrong)
