@@ -2,7 +2,6 @@
 
 from datetime import timedelta
 
-from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import DAG, BaseOperator, Param, TriggerRule, chain
 
 from dynamo_opensearch.core.preflight.checklist import FIRST_STEPS
@@ -21,6 +20,7 @@ from dynamo_opensearch.operators.cutover.preparing import (
     IdentifyCutoverOperator,
     MakeIndexOperator,
 )
+from dynamo_opensearch.operators.cutover.report import ReportCutoverOperator
 from dynamo_opensearch.operators.cutover.started_runs import RunDagOperator
 from dynamo_opensearch.operators.hold import HoldTargetOperator, ReleaseTargetOperator
 from dynamo_opensearch.operators.preflight import PreflightOperator
@@ -117,9 +117,7 @@ def cutover_dag(target: Target) -> DAG:
         )
         *indexer, canary, remove_canary = indexer_tasks(target)
         backfill, reconcile = filling_tasks(target)
-        chain(
-            identify,
-            hold,
+        steps = [
             *index_and_stream(target),
             *indexer,
             canary,
@@ -127,11 +125,12 @@ def cutover_dag(target: Target) -> DAG:
             backfill,
             reconcile,
             *api_tasks(target),
-            # Its success says that nothing was stopped: what a person stops is skipped, as a part left out is.
-            EmptyOperator(task_id="done", trigger_rule=TriggerRule.NONE_FAILED),
-            release,
-            confirm,
+        ]
+        # Its success says that nothing was stopped: what a person stops is skipped, as a part that is left out is.
+        report = ReportCutoverOperator(
+            task_id="report", steps=[step.task_id for step in steps], trigger_rule=TriggerRule.NONE_FAILED
         )
+        chain(identify, hold, *steps, report, release, confirm)
         canary >> backfill  # whose item is removed also when it has failed
     return dag
 
@@ -145,7 +144,7 @@ def work_of(target: Target) -> list[str]:
         *(["canary"] if indexer and indexer.canary is not False else []),
         "reconcile",
         *(["settle_api"] if api else []),
-        "done",
+        "report",
         "release",
     ]
 

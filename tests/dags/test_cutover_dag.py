@@ -32,7 +32,7 @@ STEPS = [
     "approve_api",
     "deploy_api",
     "settle_api",
-    "done",
+    "report",
     "release",
     "confirm",
 ]
@@ -68,7 +68,7 @@ def test_where_the_canary_has_failed_nothing_is_filled(cutover: DAG) -> None:
 
 
 def test_what_the_target_file_does_not_name_is_skipped_and_the_rest_goes_on(cutover: DAG) -> None:
-    for name in ("deploy_indexer", "backfill", "deploy_api", "done"):
+    for name in ("deploy_indexer", "backfill", "deploy_api", "report"):
         assert task(cutover, name).trigger_rule == TriggerRule.NONE_FAILED, name
     for name in ("move_indexer", "canary", "settle_api", "approve_api"):
         assert task(cutover, name).trigger_rule == TriggerRule.ALL_SUCCESS, name
@@ -80,7 +80,7 @@ def test_the_target_is_let_go_whatever_happened_and_the_leaf_says_whether_the_wo
     confirm = task(cutover, "confirm")
     assert confirm.is_teardown
     assert confirm.on_failure_fail_dagrun
-    assert set(confirm.needs) == {"reconcile", "done", "release"}, "this target's file names neither indexer nor API"
+    assert set(confirm.needs) == {"reconcile", "report", "release"}, "this target's file names neither indexer nor API"
     assert [one.task_id for one in cutover.leaves if not one.is_teardown] == []
 
 
