@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-_KEY_NAMES = ("accesskeyid", "secretaccesskey", "sessiontoken", "accesskey", "secretkey")
+_KEY_NAMES = ("accesskeyid", "accesskey", "secretkey", "sessiontoken")
 """How names of AWS's credentials end, in small letters and without what is between them."""
 
 _KEY_ID = re.compile(r"\b(AKIA|ASIA)[A-Z0-9]{16}\b")
@@ -24,10 +24,10 @@ def fields_with_logins(extra: Mapping[str, Any]) -> tuple[str, ...]:
 
 def has_login(value: Any) -> bool:
     """Whether a text is an address with ``user@`` or ``user:password@`` before its host."""
-    if not isinstance(value, str) or "//" not in value:
+    if not isinstance(value, str):
         return False
     try:
-        return "@" in urlsplit(value.strip()).netloc
+        return "@" in urlsplit(value).netloc
     except ValueError:  # brackets that close nothing
         return "@" in value
 

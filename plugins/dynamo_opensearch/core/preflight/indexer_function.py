@@ -125,7 +125,7 @@ def _state_findings(side: Side, indexer: IndexerSettings, found: dict[str, Any])
         "get-function-configuration",
         function_name=indexer.function,
         query="[State,StateReasonCode,StateReason]",
-        **({"qualifier": indexer.alias} if indexer.alias else {}),
+        qualifier=indexer.alias,
     )
     # One that was idle for weeks is woken by the first event; the others say why they are not active.
     yield Finding(
