@@ -12,6 +12,9 @@ from typing import Any
 import pytest
 import yaml
 
+from dynamo_opensearch.core.cutover.canary_item import Canary
+from dynamo_opensearch.core.cutover.canary_table import CanaryTable
+from dynamo_opensearch.core.cutover.indexer_mapping import enable_mapping
 from dynamo_opensearch.core.preflight.checklist import run_check
 from dynamo_opensearch.core.services.changing import make_change
 from dynamo_opensearch.core.services.component import Run
@@ -23,6 +26,9 @@ from tests.support.recorded_runs import recorded
 from tests.support.scripted_aws import Answer, RefusalError, ScriptedAws
 from tests.support.scripted_control_plane import scripted_side
 from tests.support.scripted_ecs import CLUSTER, SERVICE, ScriptedEcs
+from tests.support.scripted_lambda import ALIAS, FUNCTION
+from tests.support.scripted_mappings import ScriptedMappings
+from tests.unit.test_cutover_api_release import EcsDesk
 
 Settings = dict[str, Any]
 ROLE = "arn:aws:iam::000000000000:role/members-indexer"
@@ -136,22 +142,60 @@ def rolled_back_ecs(aws: ScriptedAws) -> ScriptedEcs:
     return ecs
 
 
+def ask_for_the_user_pool(aws: ScriptedAws, settings: Settings) -> None:
+    client = {"UserPoolId": "eu-central-1_Pool", "ClientId": "client", "ClientName": "api"}
+    aws.scripts |= {
+        "cognito-idp.DescribeUserPool": lambda _: {"UserPool": {"Id": "eu-central-1_Pool", "Name": "members"}},
+        "cognito-idp.DescribeUserPoolClient": lambda _: {"UserPoolClient": client},
+    }
+    assert preflight(aws, "cognito", settings) == "passed"
+
+
+def enable_a_disabled_mapping(aws: ScriptedAws, settings: Settings) -> None:
+    ScriptedMappings(aws).add(UUID, "Disabled")
+    assert enable_mapping(replace(scripted_side(settings=settings, clock=aws.clock), aws=aws.plane)).was_enabled
+
+
+def look_what_became_of_the_canary(aws: ScriptedAws, _settings: Settings) -> None:
+    aws.scripts["dynamodb.GetItem"] = lambda _: {}
+    canary = Canary(key=("memberId",), first={"memberId": {"S": "c"}}, second={"memberId": {"S": "c"}}, path=("note",))
+    assert "the table has the item no more" in str(CanaryTable(aws.plane, "members", canary).meddled(canary.first))
+
+
+def release_to_ecs(_aws: ScriptedAws, _settings: Settings) -> None:
+    assert EcsDesk().release().was_changed
+
+
 Act = Callable[[ScriptedAws, Settings], None]
 VPC = {"subnets": ["subnet-1"], "from_security_groups": ["sg-2"], "from_cidrs": ["10.20.1.0/24"]}
+WITH_ROLES: Settings = {
+    "roles": {"indexer": {"arn": ROLE, "actions": ["sqs:SendMessage"]}},
+    "dead_letters": {"queue": "dlq"},
+}
+WITH_POOL: Settings = {"cognito": {"user_pool": "eu-central-1_Pool", "app_client": "client"}}
+UUID = "9e471faa-d716-4725-925a-03fb5b2057ef"
+WITH_MAPPING: Settings = {
+    "indexer": {"function": FUNCTION, "alias": ALIAS},
+    "dead_letters": {"queue": "members-dlq"},
+}
 WITH_ECS: Settings = {"api": {"kind": "ecs", "cluster": CLUSTER, "service": SERVICE}}
 SCENARIOS: list[tuple[str, str, Act, Settings]] = [
     ("preflight", "vpc_endpoint", ask_for_an_endpoint_of_ec2, {"vpc_endpoint": {"id": "vpce-1", **VPC}}),
     ("preflight", "vpc_endpoint", ask_for_an_endpoint_of_opensearch_service, {"vpc_endpoint": {"id": "aos-1"}}),
-    (
-        "preflight",
-        "roles",
-        ask_for_the_documents_of_a_role,
-        {"roles": {"indexer": {"arn": ROLE, "actions": ["sqs:SendMessage"]}}, "dead_letters": {"queue": "dlq"}},
-    ),
+    ("preflight", "roles", ask_for_the_documents_of_a_role, WITH_ROLES),
     ("preflight", "dead_letters", ask_for_the_key_of_a_queue, {"dead_letters": {"queue": "dlq"}}),
     ("rollback_service", "plan", plan_an_ecs_rollback, WITH_ECS),
     ("rollback_service", "roll_back", make_an_ecs_rollback, WITH_ECS),
     ("rollback_service", "settle", settle_an_ecs_rollback, WITH_ECS),
+    ("cutover", "preflight", ask_for_an_endpoint_of_ec2, {"vpc_endpoint": {"id": "vpce-1", **VPC}}),
+    ("cutover", "preflight", ask_for_an_endpoint_of_opensearch_service, {"vpc_endpoint": {"id": "aos-1"}}),
+    ("cutover", "preflight", ask_for_the_documents_of_a_role, WITH_ROLES),
+    ("cutover", "preflight", ask_for_the_key_of_a_queue, {"dead_letters": {"queue": "dlq"}}),
+    ("cutover", "preflight", ask_for_the_user_pool, WITH_POOL),
+    ("cutover", "enable_mapping", enable_a_disabled_mapping, WITH_MAPPING),
+    ("cutover", "canary", look_what_became_of_the_canary, {}),
+    ("cutover", "deploy_api", release_to_ecs, WITH_ECS),
+    ("cutover", "settle_api", settle_an_ecs_rollback, WITH_ECS),
 ]
 
 

@@ -9,10 +9,15 @@ DECRYPT, GENERATE = "kms:Decrypt", "kms:GenerateDataKey"
 
 USES_OF_A_KEY = {
     "dynamodb:BatchGetItem": (DECRYPT,),
+    "dynamodb:DeleteItem": (DECRYPT,),
+    "dynamodb:GetItem": (DECRYPT,),
+    "dynamodb:PutItem": (DECRYPT,),
     "dynamodb:Scan": (DECRYPT,),
     "dynamodbstreams:GetRecords": (DECRYPT,),
+    "s3:CreateMultipartUpload": (GENERATE, DECRYPT),
     "s3:GetObject": (DECRYPT,),
-    "s3:PutObject": (GENERATE, DECRYPT),  # the second for an upload in parts
+    "s3:PutObject": (GENERATE, DECRYPT),  # the second where a larger one goes in parts
+    "s3:UploadPart": (GENERATE, DECRYPT),
     "sqs:ReceiveMessage": (DECRYPT,),
 }
 """Operations that hand over or take what a key of the customer's encrypts, with what the caller needs on that key.
@@ -27,8 +32,11 @@ WITHOUT_A_KEY = frozenset(
         "dynamodb:DescribeContinuousBackups",
         "dynamodb:DescribeTable",
         "dynamodb:DescribeTimeToLive",
+        "dynamodb:UpdateTable",
         "dynamodbstreams:DescribeStream",
         "dynamodbstreams:GetShardIterator",
+        "s3:AbortMultipartUpload",
+        "s3:CompleteMultipartUpload",
         "s3:DeleteObject",
         "s3:DeleteObjects",
         "s3:HeadBucket",
@@ -75,6 +83,17 @@ REASONS = (
         Right("iam:PassRole", "<task-role>"),
         "ECS passes the roles of the task definition that UpdateService names",
     ),
+    Reason(
+        "cutover",
+        Right("iam:PassRole", "<task-role>"),
+        "ECS passes the roles of the task definition that UpdateService names",
+    ),
+    Reason(
+        "cutover",
+        Right("dynamodb:BatchGetItem", "<table>"),
+        "where the indexer has left the canary's document, a delete is offered by what the table says of its item",
+    ),
+    Reason("cutover", Right("es:DescribeDomain", "<opensearch>"), "a domain that is being made is waited for"),
 )
 
 

@@ -16,7 +16,16 @@ _FORMS: dict[str, dict[str, tuple[str, ...]]] = {
     "cloudwatch": {EVERYTHING: ("DescribeAlarmsForMetric", "GetMetricStatistics")},
     "cognito-idp": {"userpool/{UserPoolId}": ("DescribeUserPool", "DescribeUserPoolClient")},
     "dynamodb": {
-        "table/{TableName}": ("DescribeContinuousBackups", "DescribeTable", "DescribeTimeToLive", "Scan"),
+        "table/{TableName}": (
+            "DeleteItem",
+            "DescribeContinuousBackups",
+            "DescribeTable",
+            "DescribeTimeToLive",
+            "GetItem",
+            "PutItem",
+            "Scan",
+            "UpdateTable",
+        ),
         "table/{RequestItems}": ("BatchGetItem",),
     },
     "dynamodbstreams": {
@@ -33,9 +42,10 @@ _FORMS: dict[str, dict[str, tuple[str, ...]]] = {
         )
     },
     "ecs": {
-        EVERYTHING: ("DescribeTaskDefinition",),
+        EVERYTHING: ("DescribeTaskDefinition", "ListTaskDefinitions"),
         "service/{cluster}/{service}": ("ListServiceDeployments", "UpdateService"),
         "service/{cluster}/{services}": ("DescribeServices",),
+        "<service>": ("DescribeServiceDeployments", "DescribeServiceRevisions"),  # as well as what they name
         "{serviceDeploymentArns}": ("DescribeServiceDeployments",),
         "{serviceRevisionArns}": ("DescribeServiceRevisions",),
     },
@@ -47,14 +57,32 @@ _FORMS: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "kms": {"<queue-key>": ("DescribeKey",)},
     "lambda": {
-        "function:{FunctionName}": ("GetAlias", "GetFunctionConfiguration", "ListVersionsByFunction", "UpdateAlias"),
+        EVERYTHING: ("CreateEventSourceMapping", "ListEventSourceMappings"),
+        "function:{FunctionName}": (
+            "CreateAlias",
+            "GetAlias",
+            "GetFunctionConfiguration",
+            "ListVersionsByFunction",
+            "PublishVersion",
+            "UpdateAlias",
+            "UpdateFunctionCode",
+        ),
         "function:{FunctionName}:{Qualifier}": ("GetFunctionConfiguration",),
-        "event-source-mapping:{UUID}": ("GetEventSourceMapping",),
+        "event-source-mapping:{UUID}": ("GetEventSourceMapping", "UpdateEventSourceMapping"),
     },
     "opensearch": {EVERYTHING: ("DescribeVpcEndpoints",), "domain/{DomainName}": ("DescribeDomain",)},
     "s3": {
         "{Bucket}": ("HeadBucket", "ListObjectsV2"),
-        "{Bucket}/{Key}": ("DeleteObject", "GetObject", "HeadObject", "PutObject"),
+        "{Bucket}/{Key}": (
+            "AbortMultipartUpload",
+            "CompleteMultipartUpload",
+            "CreateMultipartUpload",
+            "DeleteObject",
+            "GetObject",
+            "HeadObject",
+            "PutObject",
+            "UploadPart",
+        ),
         "{Bucket}/{Delete}": ("DeleteObjects",),
     },
     "sqs": {
@@ -74,10 +102,13 @@ SERVICES = tuple(_FORMS)
 """By botocore's names."""
 
 _ACTIONS = {
+    "s3:CompleteMultipartUpload": "s3:PutObject",
+    "s3:CreateMultipartUpload": "s3:PutObject",
     "s3:DeleteObjects": "s3:DeleteObject",
     "s3:HeadBucket": "s3:ListBucket",
     "s3:HeadObject": "s3:GetObject",
     "s3:ListObjectsV2": "s3:ListBucket",
+    "s3:UploadPart": "s3:PutObject",
     "sqs:ChangeMessageVisibilityBatch": "sqs:ChangeMessageVisibility",
     "sqs:DeleteMessageBatch": "sqs:DeleteMessage",
 }

@@ -7,6 +7,7 @@ from botocore.config import Config
 
 from dynamo_opensearch.core.dynamodb.fast_parsing import install_fast_parsing
 from dynamo_opensearch.core.quiet import quiet_client_logs
+from dynamo_opensearch.hooks.assumed_role import assuming
 from dynamo_opensearch.hooks.connection_rules import check_aws_connection, check_keys
 
 
@@ -40,6 +41,7 @@ class DynamoDbTableHook(AwsBaseHook):
             LiteralCredentialsError: the connection holds access keys and no loopback endpoint.
             LoginInAddressError: an address in it has a login.
             ConnectionMissingError: it is not there.
+            AccessDeniedError: its role cannot be assumed.
         """
         client = self._checked_client("dynamodb")
         install_fast_parsing(client)
@@ -50,6 +52,7 @@ class DynamoDbTableHook(AwsBaseHook):
 
         Raises:
             LiteralCredentialsError, LoginInAddressError, ConnectionMissingError: as ``table_client``.
+            AccessDeniedError: likewise.
         """
         client = self._checked_client("dynamodbstreams")
         install_fast_parsing(client)
@@ -60,6 +63,7 @@ class DynamoDbTableHook(AwsBaseHook):
 
         Raises:
             LiteralCredentialsError, LoginInAddressError, ConnectionMissingError: as ``table_client``.
+            AccessDeniedError: likewise.
         """
         return self._checked_client("cloudwatch")
 
@@ -68,6 +72,7 @@ class DynamoDbTableHook(AwsBaseHook):
 
         Raises:
             LiteralCredentialsError, LoginInAddressError, ConnectionMissingError: as ``table_client``.
+            AccessDeniedError: likewise.
         """
         return self._checked_client("sqs")
 
@@ -76,6 +81,7 @@ class DynamoDbTableHook(AwsBaseHook):
 
         Raises:
             LiteralCredentialsError, LoginInAddressError, ConnectionMissingError: as ``table_client``.
+            AccessDeniedError: likewise.
         """
         return self._checked_client("s3")
 
@@ -84,13 +90,15 @@ class DynamoDbTableHook(AwsBaseHook):
 
         Raises:
             LiteralCredentialsError, LoginInAddressError, ConnectionMissingError: as ``table_client``.
+            AccessDeniedError: likewise.
         """
         return self._checked_client(service)
 
     def _checked_client(self, service: str) -> Any:
         quiet_client_logs()
         check_aws_connection(self)
-        client = self._client_of(service)
+        with assuming(self):
+            client = self._client_of(service)
         check_keys(self, client.meta.endpoint_url)
         return client
 

@@ -11,6 +11,7 @@ from dynamo_opensearch.core.errors import PermanentError, SyncError
 from dynamo_opensearch.core.loopback import is_loopback
 from dynamo_opensearch.core.opensearch.cluster import OpenSearchCluster, make_client
 from dynamo_opensearch.core.quiet import quiet_client_logs
+from dynamo_opensearch.hooks.assumed_role import assuming
 
 _AUTHENTICATIONS = ("none", "basic", "sigv4")
 
@@ -49,6 +50,7 @@ class OpenSearchHook(BaseHook):
 
         Raises:
             OpenSearchConnectionError: the connection's fields make no sense.
+            AccessDeniedError: the role of its AWS connection cannot be assumed.
         """
         return self._client
 
@@ -56,7 +58,7 @@ class OpenSearchHook(BaseHook):
         """The client as the core's port.
 
         Raises:
-            OpenSearchConnectionError: as ``get_conn``.
+            OpenSearchConnectionError, AccessDeniedError: as ``get_conn``.
         """
         return OpenSearchCluster(self.get_conn())
 
@@ -166,8 +168,9 @@ class OpenSearchHook(BaseHook):
             check_keys(hook, url)
         except PermanentError as error:
             raise OpenSearchConnectionError(self.opensearch_conn_id, f"its AWS {error}") from error
-        session = hook.get_session()
-        credentials = session.get_credentials()
+        with assuming(hook):
+            session = hook.get_session()
+            credentials = session.get_credentials()
         if credentials is None:
             raise OpenSearchConnectionError(self.opensearch_conn_id, "auth sigv4 found no AWS credentials")
         region = extra.get("region") or session.region_name
