@@ -34,9 +34,12 @@ def recording_variables(folder: Path, python_path: str) -> dict[str, str]:
 
 
 @contextmanager
-def recorded(dag_id: str, task_id: str, targets: recorded_calls.Texts) -> Iterator[Path]:
-    """While this lasts, clients that are made write down what they call, as that task's; yields the folder."""
-    folder = folder_for_calls()
+def recorded(dag_id: str, task_id: str, targets: recorded_calls.Texts, folder: Path | None = None) -> Iterator[Path]:
+    """While this lasts, clients that are made write down what they call, as that task's; yields the folder.
+
+    ``folder``: another one than that of the test module, for calls that no policy is to be made from.
+    """
+    folder = folder or folder_for_calls()
     with (
         mock.patch.object(botocore.serialize, "create_serializer", botocore.serialize.create_serializer),
         mock.patch.object(Urllib3HttpConnection, "perform_request", Urllib3HttpConnection.perform_request),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from tests.support.covered import uncovered
 from tests.support.recorded_runs import folder_for_calls, recording_variables
 from tools.local import airflow, connections, http, members, ministack, opensearch, paths, ports
 from tools.local.airflow_api import FINISHED, AirflowApi
@@ -92,7 +93,9 @@ def wait_for(look: Callable[[], T | None], timeout_s: float, what: str) -> T:
 def deployed(
     folder: Path, changes: Mapping[str, str] = {}, aws: Launch | None = None, search: Launch | None = None
 ) -> Iterator[Deployment]:
-    """Start all servers in a folder; the target's retries come after a second. Airflow's calls are recorded.
+    """Start all servers in a folder; the target's retries come after a second.
+
+    Airflow's calls are recorded, and in the end held against the policies of docs/iam.md.
 
     ``aws``, ``search``: a MiniStack and an OpenSearch of one's own.
     """
@@ -106,8 +109,9 @@ def deployed(
     search = search or opensearch.plan_launch(
         folder / "opensearch", ports.free_port(opensearch.HTTP_PORTS), ports.free_port(), "512m"
     )
+    calls = folder_for_calls()
     settings = {
-        **recording_variables(folder_for_calls(), str(paths.ROOT / "plugins")),
+        **recording_variables(calls, str(paths.ROOT / "plugins")),
         **connections.connections(aws, search),
         "DYNAMO_OPENSEARCH_INCLUDE": str(include),
         **changes,
@@ -127,3 +131,4 @@ def deployed(
         api.wait_for_dag(DAG_ID)
         api.unpause(DAG_ID)
         yield deployment
+    assert uncovered(calls) == [], "calls that no policy of docs/iam.md covers"

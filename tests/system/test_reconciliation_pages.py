@@ -12,6 +12,8 @@ from urllib.parse import quote
 
 import pytest
 
+from tests.support.covered import uncovered
+from tests.support.recorded_runs import folder_for_calls, recording_variables
 from tests.system.airflow_deployment import wait_for
 from tools.local import airflow, http, ministack, paths
 from tools.local.airflow_api import FINISHED, AirflowApi
@@ -77,7 +79,9 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     dags.mkdir()
     shutil.copy(Path(__file__).with_name("scratch_dags.py"), dags)
     (home / "passwords.json").write_text(json.dumps({user: f"{user}'s" for user in USERS}))
+    calls = folder_for_calls()
     changes = {
+        **recording_variables(calls, str(paths.ROOT / "plugins")),
         "AIRFLOW__CORE__DAGS_FOLDER": str(dags),
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "False",
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": ",".join(f"{user}:{role}" for user, role in USERS.items()),
@@ -96,6 +100,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         api.wait_for_dag(DAG_ID)
         api.unpause(DAG_ID)
         yield running
+    assert uncovered(calls) == [], "calls that no policy of docs/iam.md covers"
 
 
 @pytest.mark.parametrize("ends", ["success", "failed", "skipped"])

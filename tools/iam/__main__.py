@@ -18,8 +18,9 @@ sys.path.append(str(paths.ROOT / "plugins"))
 from dynamo_opensearch.core.errors import SyncError
 from dynamo_opensearch.core.targets.include_folder import environment_name, include_folder
 from tools.iam import committed
-from tools.iam.calls import Calls
+from tools.iam.calls import Calls, ForeignCallError
 from tools.iam.names import STATE_INDEX
+from tools.iam.operations import UnknownOperationError
 from tools.iam.own_names import Asked, WrongNameError, own_policy
 from tools.iam.sample import OTHERS
 
@@ -30,7 +31,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if given.target is not None:
         return _print_own(given)
     if given.take is not None:
-        print(f"{committed.take(given.take, adds=given.add)} recorded calls taken")
+        try:
+            print(f"{committed.take(given.take, adds=given.add)} recorded calls taken")
+        except (ForeignCallError, UnknownOperationError) as error:
+            print(error, file=sys.stderr)
+            return 1
     elif not given.check:
         committed.write()
     found = committed.stale()

@@ -11,8 +11,10 @@ USES_OF_A_KEY = {
     "dynamodb:BatchGetItem": (DECRYPT,),
     "dynamodb:Scan": (DECRYPT,),
     "dynamodbstreams:GetRecords": (DECRYPT,),
+    "s3:CreateMultipartUpload": (GENERATE, DECRYPT),
     "s3:GetObject": (DECRYPT,),
-    "s3:PutObject": (GENERATE, DECRYPT),  # the second for an upload in parts
+    "s3:PutObject": (GENERATE, DECRYPT),  # the second where a larger one goes in parts
+    "s3:UploadPart": (GENERATE, DECRYPT),
     "sqs:ReceiveMessage": (DECRYPT,),
 }
 """Operations that hand over or take what a key of the customer's encrypts, with what the caller needs on that key.
@@ -29,6 +31,8 @@ WITHOUT_A_KEY = frozenset(
         "dynamodb:DescribeTimeToLive",
         "dynamodbstreams:DescribeStream",
         "dynamodbstreams:GetShardIterator",
+        "s3:AbortMultipartUpload",
+        "s3:CompleteMultipartUpload",
         "s3:DeleteObject",
         "s3:DeleteObjects",
         "s3:HeadBucket",

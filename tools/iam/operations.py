@@ -36,6 +36,7 @@ _FORMS: dict[str, dict[str, tuple[str, ...]]] = {
         EVERYTHING: ("DescribeTaskDefinition",),
         "service/{cluster}/{service}": ("ListServiceDeployments", "UpdateService"),
         "service/{cluster}/{services}": ("DescribeServices",),
+        "<service>": ("DescribeServiceDeployments", "DescribeServiceRevisions"),  # as well as what they name
         "{serviceDeploymentArns}": ("DescribeServiceDeployments",),
         "{serviceRevisionArns}": ("DescribeServiceRevisions",),
     },
@@ -54,7 +55,16 @@ _FORMS: dict[str, dict[str, tuple[str, ...]]] = {
     "opensearch": {EVERYTHING: ("DescribeVpcEndpoints",), "domain/{DomainName}": ("DescribeDomain",)},
     "s3": {
         "{Bucket}": ("HeadBucket", "ListObjectsV2"),
-        "{Bucket}/{Key}": ("DeleteObject", "GetObject", "HeadObject", "PutObject"),
+        "{Bucket}/{Key}": (
+            "AbortMultipartUpload",
+            "CompleteMultipartUpload",
+            "CreateMultipartUpload",
+            "DeleteObject",
+            "GetObject",
+            "HeadObject",
+            "PutObject",
+            "UploadPart",
+        ),
         "{Bucket}/{Delete}": ("DeleteObjects",),
     },
     "sqs": {
@@ -74,10 +84,13 @@ SERVICES = tuple(_FORMS)
 """By botocore's names."""
 
 _ACTIONS = {
+    "s3:CompleteMultipartUpload": "s3:PutObject",
+    "s3:CreateMultipartUpload": "s3:PutObject",
     "s3:DeleteObjects": "s3:DeleteObject",
     "s3:HeadBucket": "s3:ListBucket",
     "s3:HeadObject": "s3:GetObject",
     "s3:ListObjectsV2": "s3:ListBucket",
+    "s3:UploadPart": "s3:PutObject",
     "sqs:ChangeMessageVisibilityBatch": "sqs:ChangeMessageVisibility",
     "sqs:DeleteMessageBatch": "sqs:DeleteMessage",
 }

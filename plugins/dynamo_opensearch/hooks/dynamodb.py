@@ -9,6 +9,7 @@ from dynamo_opensearch.core.dynamodb.fast_parsing import install_fast_parsing
 from dynamo_opensearch.core.errors import PermanentError
 from dynamo_opensearch.core.loopback import is_loopback
 from dynamo_opensearch.core.quiet import quiet_client_logs
+from dynamo_opensearch.hooks.assumed_role import assuming
 
 
 class LiteralCredentialsError(PermanentError):
@@ -49,6 +50,7 @@ class DynamoDbTableHook(AwsBaseHook):
 
         Raises:
             LiteralCredentialsError: the connection holds access keys and no loopback endpoint.
+            AccessDeniedError: its role cannot be assumed.
         """
         client = self._checked_client("dynamodb")
         install_fast_parsing(client)
@@ -58,7 +60,7 @@ class DynamoDbTableHook(AwsBaseHook):
         """A client of DynamoDB Streams whose GetRecords answers in typed JSON.
 
         Raises:
-            LiteralCredentialsError: as ``table_client``.
+            LiteralCredentialsError, AccessDeniedError: as ``table_client``.
         """
         client = self._checked_client("dynamodbstreams")
         install_fast_parsing(client)
@@ -68,7 +70,7 @@ class DynamoDbTableHook(AwsBaseHook):
         """A client of CloudWatch, where the indexer's lag is to be seen.
 
         Raises:
-            LiteralCredentialsError: as ``table_client``.
+            LiteralCredentialsError, AccessDeniedError: as ``table_client``.
         """
         return self._checked_client("cloudwatch")
 
@@ -76,7 +78,7 @@ class DynamoDbTableHook(AwsBaseHook):
         """A client of SQS, where the indexer's dead letters wait.
 
         Raises:
-            LiteralCredentialsError: as ``table_client``.
+            LiteralCredentialsError, AccessDeniedError: as ``table_client``.
         """
         return self._checked_client("sqs")
 
@@ -84,7 +86,7 @@ class DynamoDbTableHook(AwsBaseHook):
         """A client of S3, where dead letters lie that come with their payload.
 
         Raises:
-            LiteralCredentialsError: as ``table_client``.
+            LiteralCredentialsError, AccessDeniedError: as ``table_client``.
         """
         return self._checked_client("s3")
 
@@ -92,13 +94,14 @@ class DynamoDbTableHook(AwsBaseHook):
         """A client of any service, by boto3's name of it, for calls of the control plane.
 
         Raises:
-            LiteralCredentialsError: as ``table_client``.
+            LiteralCredentialsError, AccessDeniedError: as ``table_client``.
         """
         return self._checked_client(service)
 
     def _checked_client(self, service: str) -> Any:
         quiet_client_logs()
-        client = self._client_of(service)
+        with assuming(self):
+            client = self._client_of(service)
         if self.conn_config.aws_access_key_id and not is_loopback(client.meta.endpoint_url):
             raise LiteralCredentialsError(str(self.aws_conn_id))
         return client

@@ -10,6 +10,7 @@ from dynamo_opensearch.core.errors import PermanentError, SyncError
 from dynamo_opensearch.core.loopback import is_loopback
 from dynamo_opensearch.core.opensearch.cluster import OpenSearchCluster, make_client
 from dynamo_opensearch.core.quiet import quiet_client_logs
+from dynamo_opensearch.hooks.assumed_role import assuming
 
 _AUTHENTICATIONS = ("none", "basic", "sigv4")
 
@@ -48,6 +49,7 @@ class OpenSearchHook(BaseHook):
 
         Raises:
             OpenSearchConnectionError: the connection's fields make no sense.
+            AccessDeniedError: the role of its AWS connection cannot be assumed.
         """
         return self._client
 
@@ -55,7 +57,7 @@ class OpenSearchHook(BaseHook):
         """The client as the core's port.
 
         Raises:
-            OpenSearchConnectionError: as ``get_conn``.
+            OpenSearchConnectionError, AccessDeniedError: as ``get_conn``.
         """
         return OpenSearchCluster(self.get_conn())
 
@@ -142,8 +144,9 @@ class OpenSearchHook(BaseHook):
                 f"its AWS connection {hook.aws_conn_id!r} holds access keys; they are accepted for loopback addresses "
                 "only. Remove them: boto3 finds the role of the task, or the environment's credentials",
             )
-        session = hook.get_session()
-        credentials = session.get_credentials()
+        with assuming(hook):
+            session = hook.get_session()
+            credentials = session.get_credentials()
         if credentials is None:
             raise OpenSearchConnectionError(self.opensearch_conn_id, "auth sigv4 found no AWS credentials")
         region = extra.get("region") or session.region_name

@@ -2,17 +2,25 @@
 
 POLICIES_WITH: dict[str, tuple[str, ...]] = {
     "cloudwatch:DescribeAlarmsForMetric": ("<target>_preflight",),
-    "cloudwatch:GetMetricStatistics": ("<target>_preflight",),
+    "cloudwatch:GetMetricStatistics": (
+        "<target>_preflight",
+        "<target>_reconcile",
+        "<target>_reindex",
+        "<target>_rollback_index",
+    ),
     "cognito-idp:DescribeUserPool": ("<target>_preflight",),
     "cognito-idp:DescribeUserPoolClient": ("<target>_preflight",),
     "dynamodb:BatchGetItem": (
+        "<target>_backfill",
         "<target>_dlq_replay",
+        "<target>_reconcile",
         "<target>_reindex",
         "<target>_rollback_index",
         "sync_follow",
     ),
     "dynamodb:DescribeContinuousBackups": ("<target>_preflight",),
     "dynamodb:DescribeStream": (
+        "<target>_reconcile",
         "<target>_reindex",
         "<target>_rollback_index",
         "sync_follow",
@@ -21,6 +29,7 @@ POLICIES_WITH: dict[str, tuple[str, ...]] = {
         "<target>_backfill",
         "<target>_dlq_replay",
         "<target>_preflight",
+        "<target>_reconcile",
         "<target>_reindex",
         "<target>_rollback_index",
         "sync_follow",
@@ -28,18 +37,21 @@ POLICIES_WITH: dict[str, tuple[str, ...]] = {
     "dynamodb:DescribeTimeToLive": ("<target>_preflight",),
     "dynamodb:GetRecords": (
         "<target>_dlq_replay",
+        "<target>_reconcile",
         "<target>_reindex",
         "<target>_rollback_index",
         "sync_follow",
     ),
     "dynamodb:GetShardIterator": (
         "<target>_dlq_replay",
+        "<target>_reconcile",
         "<target>_reindex",
         "<target>_rollback_index",
         "sync_follow",
     ),
     "dynamodb:Scan": (
         "<target>_backfill",
+        "<target>_reconcile",
         "<target>_reindex",
         "<target>_rollback_index",
     ),
@@ -59,6 +71,8 @@ POLICIES_WITH: dict[str, tuple[str, ...]] = {
     "es:ESHttpDelete": (
         "<target>_backfill",
         "<target>_dlq_replay",
+        "<target>_preflight",
+        "<target>_reconcile",
         "<target>_reindex",
         "<target>_rollback_index",
         "sync_index_cleanup",
@@ -67,6 +81,7 @@ POLICIES_WITH: dict[str, tuple[str, ...]] = {
         "<target>_backfill",
         "<target>_dlq_replay",
         "<target>_preflight",
+        "<target>_reconcile",
         "<target>_reindex",
         "<target>_rollback_index",
         "<target>_rollback_service",
@@ -76,6 +91,7 @@ POLICIES_WITH: dict[str, tuple[str, ...]] = {
     "es:ESHttpPost": (
         "<target>_backfill",
         "<target>_dlq_replay",
+        "<target>_reconcile",
         "<target>_reindex",
         "<target>_rollback_index",
         "sync_follow",
@@ -84,6 +100,8 @@ POLICIES_WITH: dict[str, tuple[str, ...]] = {
     "es:ESHttpPut": (
         "<target>_backfill",
         "<target>_dlq_replay",
+        "<target>_preflight",
+        "<target>_reconcile",
         "<target>_reindex",
         "<target>_rollback_index",
         "<target>_rollback_service",
@@ -101,19 +119,50 @@ POLICIES_WITH: dict[str, tuple[str, ...]] = {
     "kms:Decrypt": (
         "<target>_backfill",
         "<target>_dlq_replay",
+        "<target>_reconcile",
         "<target>_reindex",
         "<target>_rollback_index",
         "sync_follow",
     ),
     "kms:DescribeKey": ("<target>_preflight",),
+    "kms:GenerateDataKey": (
+        "<target>_backfill",
+        "<target>_dlq_replay",
+        "<target>_reconcile",
+        "<target>_reindex",
+    ),
     "lambda:GetAlias": ("<target>_rollback_service",),
-    "lambda:GetEventSourceMapping": ("<target>_preflight",),
+    "lambda:GetEventSourceMapping": (
+        "<target>_preflight",
+        "<target>_reconcile",
+        "<target>_rollback_service",
+    ),
     "lambda:GetFunctionConfiguration": (
         "<target>_preflight",
         "<target>_rollback_service",
     ),
     "lambda:ListVersionsByFunction": ("<target>_rollback_service",),
     "lambda:UpdateAlias": ("<target>_rollback_service",),
+    "s3:GetObject": (
+        "<target>_backfill",
+        "<target>_dlq_replay",
+        "<target>_reconcile",
+        "<target>_reindex",
+        "<target>_rollback_index",
+    ),
+    "s3:ListBucket": (
+        "<target>_backfill",
+        "<target>_dlq_replay",
+        "<target>_reconcile",
+        "<target>_reindex",
+        "<target>_rollback_index",
+    ),
+    "s3:PutObject": (
+        "<target>_backfill",
+        "<target>_dlq_replay",
+        "<target>_reconcile",
+        "<target>_reindex",
+    ),
     "sqs:ChangeMessageVisibility": (
         "<target>_dlq_replay",
         "<target>_reindex",
@@ -122,10 +171,12 @@ POLICIES_WITH: dict[str, tuple[str, ...]] = {
     "sqs:GetQueueAttributes": (
         "<target>_dlq_replay",
         "<target>_preflight",
+        "<target>_reconcile",
     ),
     "sqs:GetQueueUrl": (
         "<target>_dlq_replay",
         "<target>_preflight",
+        "<target>_reconcile",
         "<target>_reindex",
     ),
     "sqs:ReceiveMessage": (

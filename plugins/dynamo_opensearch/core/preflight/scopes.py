@@ -44,8 +44,8 @@ _FUNCTIONS = ("indexer", "api-function")
 _THINGS = {
     "cognito-idp": ("user-pool",),
     "ecs": ("service",),
-    "ecs:DescribeServiceDeployments": ("service-deployment",),
-    "ecs:DescribeServiceRevisions": ("service-revision",),
+    "ecs:DescribeServiceDeployments": ("service", "service-deployment"),
+    "ecs:DescribeServiceRevisions": ("service", "service-revision"),
     "iam": ("role",),
     "iam:PassRole": (),
     "lambda": ("indexer",),
