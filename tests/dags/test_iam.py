@@ -41,6 +41,9 @@ POLICIES: dict[str, dict[str, Any]] = {
 LONGEST_MANAGED, LONGEST_OF_A_ROLE = 6_144, 10_240
 """Characters of a managed policy, and of all inline policies of a role; white space does not count."""
 
+OF_ANY_MAPPING = ("lambda:GetEventSourceMapping", "lambda:UpdateEventSourceMapping")
+"""A cutover finds the mapping, or makes it: its id is in no file before."""
+
 TASK_ROLE = f"arn:aws:iam::{DIGITS}:role/members-api"
 CONTEXT = {"iam:PassedToService": PASSED_TO}
 
@@ -227,6 +230,6 @@ def test_a_role_with_all_policies_passes_preflight_when_the_target_file_lists_th
         for scope in scopes:
             request = Request(action=action, resource=scope.sample, context=context)
             assert evaluate(allowed, request).verdict is Verdict.ALLOWED, (action, scope.sample)
-            if scope.stranger is not None:
+            if scope.stranger is not None and action not in OF_ANY_MAPPING:
                 request = Request(action=action, resource=scope.stranger, context=context)
                 assert evaluate(allowed, request).verdict is Verdict.NOT_ALLOWED, (action, scope.stranger)

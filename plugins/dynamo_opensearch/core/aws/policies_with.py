@@ -8,6 +8,8 @@ POLICIES_WITH: dict[str, tuple[str, ...]] = {
     "cloudwatch:GetMetricStatistics": (
         "<target>_preflight",
         "<target>_reconcile",
+        "<target>_reindex",
+        "<target>_rollback_index",
     ),
     "cognito-idp:DescribeUserPool": (
         "<target>_cutover",
@@ -18,8 +20,10 @@ POLICIES_WITH: dict[str, tuple[str, ...]] = {
         "<target>_preflight",
     ),
     "dynamodb:BatchGetItem": (
+        "<target>_backfill",
         "<target>_cutover",
         "<target>_dlq_replay",
+        "<target>_reconcile",
         "<target>_reindex",
         "<target>_rollback_index",
         "sync_follow",
@@ -124,6 +128,7 @@ POLICIES_WITH: dict[str, tuple[str, ...]] = {
         "<target>_backfill",
         "<target>_cutover",
         "<target>_dlq_replay",
+        "<target>_preflight",
         "<target>_reconcile",
         "<target>_reindex",
         "<target>_rollback_index",
@@ -155,6 +160,7 @@ POLICIES_WITH: dict[str, tuple[str, ...]] = {
         "<target>_backfill",
         "<target>_cutover",
         "<target>_dlq_replay",
+        "<target>_preflight",
         "<target>_reconcile",
         "<target>_reindex",
         "<target>_rollback_index",
@@ -209,6 +215,7 @@ POLICIES_WITH: dict[str, tuple[str, ...]] = {
     ),
     "kms:GenerateDataKey": (
         "<target>_backfill",
+        "<target>_dlq_replay",
         "<target>_reconcile",
         "<target>_reindex",
     ),
@@ -246,14 +253,18 @@ POLICIES_WITH: dict[str, tuple[str, ...]] = {
         "<target>_dlq_replay",
         "<target>_reconcile",
         "<target>_reindex",
+        "<target>_rollback_index",
     ),
     "s3:ListBucket": (
         "<target>_backfill",
+        "<target>_dlq_replay",
         "<target>_reconcile",
         "<target>_reindex",
+        "<target>_rollback_index",
     ),
     "s3:PutObject": (
         "<target>_backfill",
+        "<target>_dlq_replay",
         "<target>_reconcile",
         "<target>_reindex",
     ),

@@ -25,7 +25,9 @@ _ACCOUNT_WIDE = frozenset(
         "ec2:GetManagedPrefixListEntries",
         "ec2:UnassignPrivateIpAddresses",
         "ecs:DescribeTaskDefinition",
+        "ecs:ListTaskDefinitions",
         "es:DescribeVpcEndpoints",
+        "lambda:CreateEventSourceMapping",
         "lambda:ListEventSourceMappings",
         "lambda:ListFunctions",
         "sqs:ListQueues",
@@ -54,6 +56,7 @@ _THINGS = {
     "lambda:GetFunctionConfiguration": _FUNCTIONS,
     "lambda:ListVersionsByFunction": _FUNCTIONS,
     "lambda:UpdateAlias": _FUNCTIONS,
+    "lambda:UpdateEventSourceMapping": ("event-source-mapping",),
     "sqs": ("queue",),
 }
 """By action or service, what of the target's it is for; as ``arns_of`` calls it."""
