@@ -37,6 +37,10 @@ WITHOUT_RESOURCES = ("cloudwatch:", "cognito-idp:", "dynamodb:DescribeStream", "
 Document = dict[str, Any]
 
 
+IN_BATCHES = ("sqs:ChangeMessageVisibility", "sqs:DeleteMessage")
+"""MiniStack judges a batch by its own name; AWS by that of the single call."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Rights:
     """A deployment whose DAGs are users, and the environment that its target describes."""
@@ -51,6 +55,8 @@ class Rights:
         for one in document["Statement"]:
             one["Action"] = [action for action in one["Action"] if action != but]
         document["Statement"] = [one for one in document["Statement"] if one["Action"]]
+        for one in document["Statement"]:
+            one["Action"] += [f"{action}Batch" for action in one["Action"] if action in IN_BATCHES]
         actions = {action for one in document["Statement"] for action in one["Action"]}
         widened = sorted(action for action in actions if action.startswith(WITHOUT_RESOURCES))
         if widened:

@@ -248,6 +248,7 @@ POLICIES_WITH: dict[str, tuple[str, ...]] = {
     ),
     "lambda:UpdateEventSourceMapping": ("<target>_cutover",),
     "lambda:UpdateFunctionCode": ("<target>_cutover",),
+    "s3:DeleteObject": ("<target>_dlq_replay",),
     "s3:GetObject": (
         "<target>_backfill",
         "<target>_dlq_replay",
