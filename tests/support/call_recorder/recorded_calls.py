@@ -25,6 +25,7 @@ WATCHER, API_SERVER = "(asset watcher)", "(api server)"
 NAMES = frozenset(
     {
         "Bucket",
+        "Delete",
         "DomainName",
         "FunctionName",
         "Key",
@@ -173,7 +174,9 @@ class _WatchedSerializer:
 
 
 def _name(value: Any) -> Any:
-    """Of a request for items only the tables."""
+    """Of a request for items only the tables, of one to delete objects their keys."""
+    if isinstance(value, Mapping) and "Objects" in value:
+        return sorted(one["Key"] for one in value["Objects"])
     return sorted(value) if isinstance(value, Mapping) else value
 
 
