@@ -26,7 +26,9 @@ def uncovered(folder: Path, calls: Calls | None = None) -> list[str]:
     """
     policies: dict[str, Document] = {}
     found: set[str] = set()
-    for record in read_records(folder):
+    records = list(read_records(folder))
+    assert records, "nothing was recorded"
+    for record in records:
         try:
             known = understand(record, ENVIRONMENT, of_the_tests(), OTHERS)
         except LookupError as error:

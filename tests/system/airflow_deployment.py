@@ -111,10 +111,10 @@ def deployed(
     )
     calls = folder_for_calls()
     settings = {
-        **recording_variables(calls, str(paths.ROOT / "plugins")),
         **connections.connections(aws, search),
         "DYNAMO_OPENSEARCH_INCLUDE": str(include),
         **changes,
+        **recording_variables(calls, changes.get("PYTHONPATH", str(paths.ROOT / "plugins"))),
     }
     scheduler = airflow.plan_launch(folder / "airflow", ports.free_port(), settings)
     with running_together([aws, search, scheduler]) as (aws_server, search_server, airflow_server):

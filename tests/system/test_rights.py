@@ -157,8 +157,17 @@ def rights(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rights]:
             found.give(dag_id)
             deployment.airflow.wait_for_dag(dag_id)
             deployment.airflow.unpause(dag_id)
+        begin_to_follow_anew(found)
         yield found
         ready.close()
+
+
+def begin_to_follow_anew(rights: Rights) -> None:
+    """The follower's plan waits with the target and the user that there were when Airflow started."""
+    path = f"/dags/{FOLLOW}/dagRuns"
+    for run in rights.deployment.airflow.call(f"{path}?state=running")["dag_runs"]:
+        run_id = run["dag_run_id"].replace("+", "%2B")
+        rights.deployment.airflow.call(f"{path}/{run_id}", method="PATCH", body={"state": "failed"})
 
 
 def name_everything(rights: Rights) -> None:

@@ -20,6 +20,9 @@ COMMITTED = Path(__file__).with_name("calls.json")
 OPENSEARCH, WATCHER, API_SERVER = "opensearch-http", "(asset watcher)", "(api server)"
 """As tests/support/call_recorder writes them."""
 
+NOT_THERE = "/no-such-index"
+"""What tests call an index that they name to a DAG though there is none."""
+
 OF_A_DEPLOYMENT = "sync_"
 """What the ids of DAGs begin with that serve all targets."""
 
@@ -90,14 +93,14 @@ def _target(text: str) -> Target | None:
 
 
 def understand(record: Record, environment: str, place: Place, others: Others) -> Known | None:
-    """The call with the target's resources as forms; None where it is no DAG's of this package.
+    """The call with the target's resources as forms; None where it is no DAG's of this package, or asks in vain.
 
     Raises:
         ForeignCallError: it is about something that is not the target's.
         UnknownOperationError: nothing says how it is allowed.
     """
     owners = list(_owners(record))
-    if not owners:
+    if not owners or str(record.names.get("path", "")).startswith(NOT_THERE):
         return None
     for kind, target in owners:
         if environment not in target.environments:
