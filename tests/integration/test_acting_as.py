@@ -2,8 +2,10 @@
 
 import json
 import logging
+import shutil
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,6 +26,7 @@ REFUSED = (
     b"<Message>The token AKIDOFTHELINE is not valid</Message></Error></ErrorResponse>"
 )
 Tell = Callable[..., str]
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -35,8 +38,10 @@ def tell(monkeypatch: pytest.MonkeyPatch, no_aws_credentials: None, caplog: pyte
         monkeypatch.delenv("AIRFLOW_CONN_AWS_DEFAULT", raising=False)
         if aws is not None:
             monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps({"conn_type": "aws", **aws}))
-        fields = search or {"host": "search.example.com", "login": "ada", "password": PASSWORD}
+        fields = {"host": "search.example.com", "login": "ada", "password": PASSWORD} if search is None else search
         monkeypatch.setenv("AIRFLOW_CONN_OPENSEARCH_DEFAULT", json.dumps({"conn_type": "opensearch", **fields}))
+        if not fields:
+            monkeypatch.delenv("AIRFLOW_CONN_OPENSEARCH_DEFAULT")
         caplog.clear()
         tell_acting_as("members", logging.getLogger("test.acting_as"))
         (line,) = [one.getMessage() for one in caplog.records if one.name == "test.acting_as"]
@@ -129,10 +134,32 @@ def test_an_interface_endpoint_of_dynamodb_is_awss(tell: Tell, monkeypatch: pyte
     assert "EndpointConnectionError" in line, "STS was asked"
 
 
+def test_the_region_is_boto3s_where_neither_the_file_nor_the_connection_says_one(
+    tell: Tell, ministack_server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    shutil.copytree(ROOT / "include", tmp_path, dirs_exist_ok=True)
+    path = tmp_path / "targets" / "members.yaml"
+    path.write_text(path.read_text().replace("    region: eu-central-1\n", ""))
+    monkeypatch.setenv("DYNAMO_OPENSEARCH_INCLUDE", str(tmp_path))
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-west-2")
+    aws = at(sts=ministack_server.url)
+    del aws["extra"]["region_name"]
+    assert "acts on account 000000000000 as arn:aws:iam::000000000000:root in us-west-2, " in tell(aws)
+    assert "in eu-west-1, " in tell(at(sts=ministack_server.url)), "the connection's goes before it"
+    assert "an account that is not known (connection" in (line := tell(at(dynamodb="http://127.0.0.1:1")))
+    assert " in eu-west-1, " in line, "known without a client"
+
+
 def test_a_connection_to_opensearch_that_makes_no_sense_is_told(tell: Tell, ministack_server: Server) -> None:
     line = tell(json.loads(connections.aws_connection(ministack_server.url)), {"host": ""})
     assert "acts on account 000000000000" in line
     assert "OpenSearch at an address that is not known (connection 'opensearch_default': has no host); " in line
+
+
+def test_a_connection_to_opensearch_that_is_not_there_is_told(tell: Tell, ministack_server: Server) -> None:
+    line = tell(json.loads(connections.aws_connection(ministack_server.url)), {})
+    assert "acts on account 000000000000" in line
+    assert "OpenSearch at an address that is not known (The conn_id `opensearch_default` isn't defined); " in line
 
 
 def test_a_target_without_this_environment_is_told_and_the_task_says_the_rest(

@@ -160,6 +160,14 @@ def test_a_connection_that_is_not_there_is_not_replaced_by_other_credentials(no_
     assert DynamoDbTableHook("aws_default", REGION).table_client().meta.region_name == REGION
 
 
+def test_who_does_not_want_to_wait_says_so(connect: Connect) -> None:
+    patient = connect({"extra": {"region_name": REGION}}).client("sts").meta.config
+    assert (patient.connect_timeout, patient.read_timeout) == (10, 60)
+    hurried = DynamoDbTableHook("aws_default", timeout_s=3.0).client("sts").meta.config
+    assert (hurried.connect_timeout, hurried.read_timeout) == (3.0, 3.0)
+    assert hurried.retries["total_max_attempts"] == 1
+
+
 def test_the_constructor_reads_and_connects_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: Any, **__: Any) -> None:
         pytest.fail("the constructor did something")

@@ -107,6 +107,13 @@ def test_keys_and_logins_in_the_extra_are_refused_and_not_told(
         assert secret not in str(raised.value)
 
 
+def test_keys_in_the_extra_of_a_connection_to_this_machine_are_let_be(
+    connect: Connect, server: RecordingServer, at: dict[str, Any]
+) -> None:
+    connect(**at, extra={"auth": "none", "aws_access_key_id": "AKIDLITERAL"}).cluster().request("GET", "/")
+    assert "AKIDLITERAL" not in str(server.requests)
+
+
 def test_a_password_is_not_sent_readable_but_to_this_machine(
     connect: Connect, server: RecordingServer, at: dict[str, Any]
 ) -> None:

@@ -118,6 +118,7 @@ def test_the_connection_of_a_place_in_s3_keeps_to_the_rules_before_a_session_is_
     place = "s3://aws_reports@bucket/members"
     makers: list[Callable[[], Any]] = [
         lambda: reports_path(place),
+        lambda: stored_at(place.replace("s3://", "s3a://")),
         lambda: parking_of(connections_with({"dead_letters": {"queue": "q", "parking": place}})),
         lambda: reject_files_of(connections_with({"reports": place})),
         lambda: ObjectStorageRejectFiles(ObjectStoragePath("file:///tmp")).read(f"{place}/part-00000.ndjson"),

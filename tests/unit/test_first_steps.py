@@ -8,6 +8,7 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
 from dynamo_opensearch.core.errors import AccessDeniedError, ServiceUnavailableError
+from dynamo_opensearch.core.opensearch.errors import OpenSearchRequestError
 from dynamo_opensearch.core.preflight.checklist import CHECKS, FIRST_STEPS, LOOK_AGAIN_AFTER_S, run_check, run_checks
 from dynamo_opensearch.core.preflight.findings import CheckResult, Finding
 from dynamo_opensearch.core.preflight.report import FirstStepError, check_first_step
@@ -149,10 +150,17 @@ def test_what_another_check_blocked_is_looked_at_again_as_well() -> None:
 def test_what_may_not_be_asked_is_not_asked_twice() -> None:
     refused = side(AccessDeniedError("dynamodb", "dynamodb:DescribeTable", "members", "AccessDeniedException"))
     results = {one.check: one for one in run_checks(ALL, refused)}
-    assert results["table"].is_refused
-    assert results["stream"].is_refused
-    assert not results["cluster"].is_refused
+    assert results["table"].is_untold
+    assert results["stream"].is_untold
+    assert not results["cluster"].is_untold
     assert slept_s(refused) == 0
+
+
+def test_an_answer_that_is_none_that_is_known_is_left_to_the_plan() -> None:
+    odd = OpenSearchRequestError(404, "GET /_nodes/stats/fs", "unknown", "")
+    results = {one.check: one for one in run_checks(ALL, side(**{"_nodes/stats/fs": odd}))}
+    assert (results["free_disk"].state, results["free_disk"].is_untold) == ("failed", True)
+    check_first_step("members", "production", list(results.values()))
 
 
 def test_a_service_that_is_busy_is_left_to_airflow() -> None:
@@ -163,13 +171,13 @@ def test_a_service_that_is_busy_is_left_to_airflow() -> None:
 FINDING = Finding(what="health", found="red", expected="green", remedy="curl -X GET explain")
 
 
-def of(check: str, state: Any, *, is_refused: bool = False) -> CheckResult:
+def of(check: str, state: Any, *, is_untold: bool = False) -> CheckResult:
     findings = (FINDING,) if state == "failed" else ()
-    return CheckResult(check=check, state=state, seen="what was seen", findings=findings, is_refused=is_refused)
+    return CheckResult(check=check, state=state, seen="what was seen", findings=findings, is_untold=is_untold)
 
 
 def test_only_what_failed_stops_a_run() -> None:
-    fine = [of("cluster", "passed"), of("table", "failed", is_refused=True), of("stream", "blocked")]
+    fine = [of("cluster", "passed"), of("table", "failed", is_untold=True), of("stream", "blocked")]
     check_first_step("members", "production", fine)
     with pytest.raises(FirstStepError) as raised:
         check_first_step("members", "production", [*fine, of("reachability", "failed")])
@@ -181,7 +189,7 @@ def test_only_what_failed_stops_a_run() -> None:
 
 
 def test_that_a_check_was_refused_survives_xcom() -> None:
-    refused = of("table", "failed", is_refused=True)
+    refused = of("table", "failed", is_untold=True)
     assert CheckResult.from_json(refused.to_json()) == refused
 
 

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from dynamo_opensearch.core.targets.model import UnknownEnvironmentError
-from dynamo_opensearch.hooks.connection_rules import ConnectionMissingError
+from dynamo_opensearch.hooks.connection_rules import ConnectionMissingError, LiteralCredentialsError
 from dynamo_opensearch.wiring.preflight import side_of
 
 ROOT = Path(__file__).parents[2]
@@ -64,6 +64,25 @@ def test_lines_for_a_local_server_lead_to_it_and_not_to_aws(target: Path, monkey
 def test_an_environment_that_the_file_does_not_have_is_refused(target: Path) -> None:
     with pytest.raises(UnknownEnvironmentError, match="only production, staging"):
         side_of("members", "local")
+
+
+@pytest.mark.parametrize("place", ["reports", "parking"])
+def test_the_connection_of_a_place_in_s3_is_held_to_the_rules_before_anything_is_written_there(
+    target: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    content = yaml.safe_load(target.read_text())
+    url = "s3://aws_reports@bucket/members"
+    production = content["environments"]["production"]
+    production |= {"reports": url} if place == "reports" else {"dead_letters": {"queue": "q", "parking": url}}
+    target.write_text(yaml.safe_dump(content))
+    with pytest.raises(ConnectionMissingError, match="no connection 'aws_reports'"):
+        side_of("members")
+    keys = {"conn_type": "aws", "login": "AKIDLITERAL", "password": "not-a-real-key"}
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_REPORTS", json.dumps(keys))
+    with pytest.raises(LiteralCredentialsError, match=r"'aws_reports' holds access keys \(login, password\)"):
+        side_of("members")
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_REPORTS", json.dumps(AWS))
+    assert side_of("members").environment.region == "eu-central-1"
 
 
 @pytest.mark.parametrize("name", ["AWS_STAGING", "SEARCH_STAGING"])

@@ -132,8 +132,8 @@ class PreflightOperator(BaseOperator):
     def execute(self, context: Context) -> list[dict[str, Any]]:  # noqa: ARG002 - Airflow's signature
         """Return the results; raise AirflowFailException with a table of them where a check failed.
 
-        What may not be asked, or could not be told, is a warning: a run needs no rights for this step alone. A service
-        of AWS that does not answer is asked again by Airflow.
+        What could not be told, for want of a right or of an answer, is a warning: a run needs nothing for this step
+        alone. A service of AWS that does not answer is asked again by Airflow.
         """
         tell_acting_as(self.target, self.log, self.environment)
         with failures_for_airflow():

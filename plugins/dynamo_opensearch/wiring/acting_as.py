@@ -84,7 +84,7 @@ def identity_of(target: str, environment: str) -> ActingAs:
     return ActingAs(
         account=account,
         caller=caller,
-        region=region or settings.region,
+        region=region,
         endpoint=endpoint,
         environment=environment,
         unknown=unknown,

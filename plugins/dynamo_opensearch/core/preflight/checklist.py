@@ -81,14 +81,14 @@ LOOK_AGAIN_AFTER_S = 3.0
 def run_checks(names: Sequence[str], side: Side) -> list[CheckResult]:
     """The checks of a run's first step, by no more calls than its DAG makes. Reads only.
 
-    What did not pass is looked at once more a few seconds later, unless the caller may not look.
+    What did not pass is looked at once more a few seconds later, unless nothing could be told of it.
 
     Raises:
         ServiceUnavailableError: as ``run_check``.
     """
     side = replace(side, asks_all=False)
     results = {name: run_check(name, side) for name in names}
-    again = [one.check for one in results.values() if one.state in ("failed", "blocked") and not one.is_refused]
+    again = [one.check for one in results.values() if one.state in ("failed", "blocked") and not one.is_untold]
     if again:
         side.clock.sleep(LOOK_AGAIN_AFTER_S)
     return list((results | {name: run_check(name, side) for name in again}).values())
@@ -134,14 +134,17 @@ def _looked(check: Check, side: Side) -> Look | CheckResult:
     except AccessDeniedError as error:
         if (error.service, error.resource) == (OPENSEARCH, "/"):
             return _by_reachability(check, f"{side.endpoint} refuses")
-        result = CheckResult.of(check.name, "it may not be asked", [refused_finding(side, error)])
-        return replace(result, is_refused=True)
+        return _untold(check, "it may not be asked", refused_finding(side, error))
     except PermanentError as error:
-        return CheckResult.of(check.name, "it cannot be told", [_unexpected(error)])
+        return _untold(check, "it cannot be told", _unexpected(error))
 
 
 def _by_reachability(check: Check, why: str) -> CheckResult:
     return CheckResult(check=check.name, state="blocked", seen=str(BlockedError(REACHABILITY, why)))
+
+
+def _untold(check: Check, why: str, finding: Finding) -> CheckResult:
+    return replace(CheckResult.of(check.name, why, [finding]), is_untold=True)
 
 
 def _unexpected(error: PermanentError) -> Finding:

@@ -26,14 +26,14 @@ class Finding:
 class CheckResult:
     """What a check came to. ``seen``: what was looked at, in a few words; or why it was not asked for, or blocked.
 
-    ``is_refused``: it failed since the caller may not look.
+    ``is_untold``: it failed since nothing could be told: the caller may not look, or the answer was none that is known.
     """
 
     check: str
     state: State
     seen: str
     findings: tuple[Finding, ...] = ()
-    is_refused: bool = False
+    is_untold: bool = False
 
     @classmethod
     def of(cls, check: str, seen: str, findings: Iterable[Finding]) -> Self:

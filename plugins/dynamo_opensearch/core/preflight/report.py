@@ -47,8 +47,8 @@ class FirstStepError(PermanentError):
 
 
 def check_first_step(target: str, environment: str, results: Sequence[CheckResult]) -> None:
-    """Raises FirstStepError where a check failed; what may not be asked, or could not tell, stops nobody."""
-    failed = tuple(one.check for one in results if one.state == "failed" and not one.is_refused)
+    """Raises FirstStepError where a check found something; what could not be told stops nobody."""
+    failed = tuple(one.check for one in results if one.state == "failed" and not one.is_untold)
     if failed:
         raise FirstStepError(target, environment, failed, table_of(results))
 
