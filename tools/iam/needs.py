@@ -77,7 +77,17 @@ class Reason(NamedTuple):
     why: str
 
 
+_CLEARED = "a reconciliation of all content, with repair, removes the parked messages that it has made good"
+_REPLAYED = "a parked message whose items are done is removed"
+_EARLIER = "the files of earlier runs are removed"
+
 REASONS = (
+    Reason("dlq_replay", Right("s3:DeleteObject", "<parking>/<name>/*"), _REPLAYED),
+    Reason("reconcile", Right("s3:DeleteObject", "<reports>/reconcile/<name>/*"), _EARLIER),
+    Reason("reconcile", Right("s3:DeleteObject", "<parking>/<name>/*"), _CLEARED),
+    Reason("reconcile", Right("s3:GetObject", "<parking>/<name>"), _CLEARED),
+    Reason("reconcile", Right("s3:GetObject", "<parking>/<name>/*"), _CLEARED),
+    Reason("reconcile", Right("s3:ListBucket", "<parking-bucket>"), _CLEARED),
     Reason(
         "rollback_service",
         Right("iam:PassRole", "<task-role>"),

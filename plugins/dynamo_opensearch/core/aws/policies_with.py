@@ -248,7 +248,10 @@ POLICIES_WITH: dict[str, tuple[str, ...]] = {
     ),
     "lambda:UpdateEventSourceMapping": ("<target>_cutover",),
     "lambda:UpdateFunctionCode": ("<target>_cutover",),
-    "s3:DeleteObject": ("<target>_dlq_replay",),
+    "s3:DeleteObject": (
+        "<target>_dlq_replay",
+        "<target>_reconcile",
+    ),
     "s3:GetObject": (
         "<target>_backfill",
         "<target>_dlq_replay",
