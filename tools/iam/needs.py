@@ -81,7 +81,23 @@ _CLEARED = "a reconciliation of all content, with repair, removes the parked mes
 _REPLAYED = "a parked message whose items are done is removed"
 _EARLIER = "the files of earlier runs are removed"
 
+_WRITE_STATE = (
+    "backfill",
+    "cutover",
+    "dlq_replay",
+    "reconcile",
+    "reindex",
+    "rollback_index",
+    "rollback_service",
+    "sync_follow",
+    "sync_index_cleanup",
+)
+
 REASONS = (
+    *(
+        Reason(kind, Right("es:ESHttpPut", "<opensearch>/<state>"), "whoever writes to the state index first, makes it")
+        for kind in _WRITE_STATE
+    ),
     Reason("dlq_replay", Right("s3:DeleteObject", "<parking>/<name>/*"), _REPLAYED),
     Reason("reconcile", Right("s3:DeleteObject", "<reports>/reconcile/<name>/*"), _EARLIER),
     Reason("reconcile", Right("s3:DeleteObject", "<parking>/<name>/*"), _CLEARED),

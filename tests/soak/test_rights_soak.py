@@ -31,6 +31,8 @@ from tools.local.ministack import REGION
 RECONCILE, PREFLIGHT, ROLLBACK_SERVICE = "members_reconcile", "members_preflight", "members_rollback_service"
 DAGS = (BACKFILL, REINDEX, ROLLBACK, REPLAY, RECONCILE, PREFLIGHT, ROLLBACK_SERVICE, FOLLOW, CLEAN_UP)
 ITEMS = 300
+pytestmark = pytest.mark.soak
+
 WITHOUT_RESOURCES = ("cloudwatch:", "cognito-idp:", "dynamodb:DescribeStream", "dynamodb:Get", "ec2:", "es:", "iam:")
 """Actions that MiniStack asks for on ``*``."""
 
