@@ -116,6 +116,11 @@ def test_without_credentials_it_says_so(tell: Tell, ministack_server: Server) ->
     assert "no credentials were found" in tell(None), "without a connection boto3's chain is meant"
 
 
+def test_a_connection_that_is_wrong_in_another_way_is_told_by_the_errors_name(tell: Tell) -> None:
+    extra = {"role_arn": "arn:aws:iam::1:role/a", "assume_role_method": f"guess {SECRET_KEY}"}
+    assert "an account that is not known (NotImplementedError) in a region that is not known" in tell({"extra": extra})
+
+
 def test_keys_are_not_sent_to_an_sts_of_aws(tell: Tell) -> None:
     line = tell({"login": ACCESS_KEY, "password": SECRET_KEY, "extra": {}})
     assert "an account that is not known (connection 'aws_default' holds access keys" in line

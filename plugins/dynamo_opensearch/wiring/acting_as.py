@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from airflow.providers.common.compat.sdk import AirflowException
 
 from dynamo_opensearch.core.aws.control_plane import BotoControlPlane
-from dynamo_opensearch.core.aws.errors import CALL_ERRORS, describe
+from dynamo_opensearch.core.aws.errors import describe
 from dynamo_opensearch.core.backoff import RetryPolicy
 from dynamo_opensearch.core.clock import SystemClock
 from dynamo_opensearch.core.errors import PermanentError, SyncError
@@ -23,7 +23,7 @@ ASK_TIMEOUT_S = 3.0
 
 _ONCE = RetryPolicy(give_up_after_s=0.0)
 _AWS = (".amazonaws.com", ".amazonaws.com.cn", ".api.aws")
-_UNTOLD = (SyncError, AirflowException, *CALL_ERRORS)
+_SAFE_TO_QUOTE = (SyncError, AirflowException)
 
 
 class StsAbsentError(PermanentError):
@@ -57,7 +57,7 @@ def tell_acting_as(target: str, log: Log, environment: str | None = None) -> Non
     chosen = environment or environment_name()
     try:
         identity = identity_of(target, chosen)
-    except _UNTOLD as error:
+    except Exception as error:  # noqa: BLE001 - this line is no reason for a run to fail
         log.info("target %s: on what this run acts is not known (%s); environment %s", target, _reason(error), chosen)
         return
     log.info("target %s %s", target, identity)
@@ -95,7 +95,7 @@ def identity_of(target: str, environment: str) -> ActingAs:
 def _noting(unknown: dict[str, str], field: str) -> Iterator[None]:
     try:
         yield
-    except _UNTOLD as error:
+    except Exception as error:  # noqa: BLE001 - a connection can be wrong in ways that its provider does not foresee
         unknown[field] = _reason(error)
 
 
@@ -112,7 +112,7 @@ def _is_aws(url: str) -> bool:
 
 
 def _reason(error: Exception) -> str:
-    """What happened, without what to do: the task that needs it says that. botocore's texts may quote values."""
-    if isinstance(error, CALL_ERRORS):
-        return describe(error)
-    return str(error).partition(". ")[0].removesuffix(".")
+    """What happened, without what to do: the task that needs it says that. Others' texts may quote values."""
+    if isinstance(error, _SAFE_TO_QUOTE):
+        return str(error).partition(". ")[0].removesuffix(".")
+    return describe(error)
