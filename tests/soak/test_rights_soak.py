@@ -151,25 +151,22 @@ def rights(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rights]:
         "AIRFLOW__WORKERS__SECRETS_BACKEND": "connections_of_dags.ConnectionsOfDags",
         "CONNECTIONS_OF_DAGS": str(file),
     }
-    with deployed(folder, changes, guarded) as deployment:
+    made: list[Rights] = []
+
+    def prepare(deployment: Deployment) -> None:
+        """Before Airflow starts: sync_follow is on from the start, and keeps target and user as they are then."""
         ready = ReadyEnvironment(deployment.aws.url, deployment.search.url, name="local", kind="domain").build()
-        found = Rights(deployment=deployment, ready=ready, file=file)
-        name_everything(found)
+        made.append(Rights(deployment=deployment, ready=ready, file=file))
+        name_everything(made[0])
         for dag_id in DAGS:
-            found.give(dag_id)
+            made[0].give(dag_id)
+
+    with deployed(folder, changes, guarded, prepare=prepare) as deployment:
+        for dag_id in DAGS:
             deployment.airflow.wait_for_dag(dag_id)
             deployment.airflow.unpause(dag_id)
-        begin_to_follow_anew(found)
-        yield found
-        ready.close()
-
-
-def begin_to_follow_anew(rights: Rights) -> None:
-    """The follower's plan waits with the target and the user that there were when Airflow started."""
-    path = f"/dags/{FOLLOW}/dagRuns"
-    for run in rights.deployment.airflow.call(f"{path}?state=running")["dag_runs"]:
-        run_id = run["dag_run_id"].replace("+", "%2B")
-        rights.deployment.airflow.call(f"{path}/{run_id}", method="PATCH", body={"state": "failed"})
+        yield made[0]
+        made[0].ready.close()
 
 
 def name_everything(rights: Rights) -> None:

@@ -11,7 +11,7 @@ from tests.support.covered import uncovered
 from tests.support.recorded_runs import folder_for_calls, recording_variables
 from tools.local import airflow, connections, http, members, ministack, opensearch, paths, ports
 from tools.local.airflow_api import FINISHED, AirflowApi
-from tools.local.processes import Launch, Server, running_together
+from tools.local.processes import Launch, Server, running, running_together
 
 DAG_ID = "members_backfill"
 T = TypeVar("T")
@@ -91,20 +91,20 @@ def wait_for(look: Callable[[], T | None], timeout_s: float, what: str) -> T:
 
 @contextmanager
 def deployed(
-    folder: Path, changes: Mapping[str, str] = {}, aws: Launch | None = None, search: Launch | None = None
+    folder: Path,
+    changes: Mapping[str, str] = {},
+    aws: Launch | None = None,
+    search: Launch | None = None,
+    prepare: Callable[[Deployment], None] | None = None,
 ) -> Iterator[Deployment]:
     """Start all servers in a folder; the target's retries come after a second.
 
     Airflow's calls are recorded, and in the end held against the policies of docs/iam.md.
 
-    ``aws``, ``search``: a MiniStack and an OpenSearch of one's own.
+    ``aws``, ``search``: a MiniStack and an OpenSearch of one's own. ``prepare``: what is to be done with these two
+    before Airflow starts, and with it the DAGs that are always on.
     """
-    include = folder / "include"
-    (include / "targets").mkdir(parents=True)
-    (include / "mappings").mkdir()
-    for name in ("targets/members.yaml", "targets/orders.yaml", "mappings/members.json", "mappings/orders.json"):
-        text = (paths.ROOT / "include" / name).read_text()
-        (include / name).write_text(text.replace("enabled: false", "enabled: true"))
+    include = _made_include(folder / "include")
     aws = aws or ministack.plan_launch(folder / "ministack", ports.free_port())
     search = search or opensearch.plan_launch(
         folder / "opensearch", ports.free_port(opensearch.HTTP_PORTS), ports.free_port(), "512m"
@@ -117,18 +117,50 @@ def deployed(
         **recording_variables(calls, changes.get("PYTHONPATH", str(paths.ROOT / "plugins"))),
     }
     scheduler = airflow.plan_launch(folder / "airflow", ports.free_port(), settings)
-    with running_together([aws, search, scheduler]) as (aws_server, search_server, airflow_server):
-        api = AirflowApi(airflow_server.url)
-        deployment = Deployment(
-            airflow=api,
+
+    def on(aws_server: Server, search_server: Server) -> Deployment:
+        return Deployment(
+            airflow=AirflowApi(scheduler.url),
             airflow_home=folder / "airflow",
             dynamodb=connections.aws_client("dynamodb", aws_server.url),
             aws=aws_server,
             search=search_server,
             include=include,
         )
+
+    with _started(aws, search, scheduler, on, prepare) as deployment:
         deployment.change_target(lambda text: text.replace("  owner: search", "  owner: search\n  retry_delay_s: 1"))
-        api.wait_for_dag(DAG_ID)
-        api.unpause(DAG_ID)
+        deployment.airflow.wait_for_dag(DAG_ID)
+        deployment.airflow.unpause(DAG_ID)
         yield deployment
     assert uncovered(calls) == [], "calls that no policy of docs/iam.md covers"
+
+
+def _made_include(include: Path) -> Path:
+    """A copy of the project's, in which every target has DAGs."""
+    (include / "targets").mkdir(parents=True)
+    (include / "mappings").mkdir()
+    for name in ("targets/members.yaml", "targets/orders.yaml", "mappings/members.json", "mappings/orders.json"):
+        text = (paths.ROOT / "include" / name).read_text()
+        (include / name).write_text(text.replace("enabled: false", "enabled: true"))
+    return include
+
+
+@contextmanager
+def _started(
+    aws: Launch,
+    search: Launch,
+    scheduler: Launch,
+    on: Callable[[Server, Server], Deployment],
+    prepare: Callable[[Deployment], None] | None,
+) -> Iterator[Deployment]:
+    """All at once, where nothing is to be prepared."""
+    if prepare is None:
+        with running_together([aws, search, scheduler]) as (aws_server, search_server, _):
+            yield on(aws_server, search_server)
+        return
+    with running_together([aws, search]) as (aws_server, search_server):
+        deployment = on(aws_server, search_server)
+        prepare(deployment)
+        with running(scheduler):
+            yield deployment

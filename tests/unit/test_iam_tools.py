@@ -355,7 +355,7 @@ def test_a_key_is_allowed_through_its_service_only(include: Path) -> None:
     ("changes", "told"),
     [
         ({"target": "nobody"}, "no target file is named 'nobody'; there are hidden, members, orders"),
-        ({"dag": "members_nothing"}, "no policy is named 'members_nothing'; there are members_backfill"),
+        ({"dag": "members_nothing"}, "no policy is named 'members_nothing'; there are api_server, members_backfill"),
     ],
 )
 def test_a_wrong_name_is_told_with_those_that_there_are(include: Path, changes: dict[str, str], told: str) -> None:
