@@ -16,6 +16,7 @@ from tests.support import oracle
 from tests.support.recording_server import RecordingServer, recording
 from tests.support.service_rig import create_function
 from tests.system.airflow_deployment import Deployment, deployed, wait_for
+from tests.system.approvals import answer_approval
 from tests.system.live_members import indexed, wait_for_end
 from tools.local import members
 from tools.local.airflow_api import FINISHED
@@ -233,14 +234,8 @@ def test_from_nothing_to_live_with_each_task_killed_once_and_a_second_run_change
 def test_a_rejected_approval_leaves_everything_as_it_is_and_the_run_is_not_green(deployment: Deployment) -> None:
     before = made(deployment)
     run_id = deployment.airflow.trigger(CUTOVER, {"approval": True})
-    path = f"/dags/{CUTOVER}/dagRuns/{run_id.replace('+', '%2B')}/taskInstances/approve_indexer/-1/hitlDetails"
-    wait_for(
-        lambda: deployment.states(run_id, CUTOVER).get("approve_indexer") == {"awaiting_input"} or None,
-        240,
-        "a question",
-    )
-    assert "Reject: the indexer stays as it is" in deployment.airflow.call(path)["body"]
-    deployment.airflow.call(path, method="PATCH", body={"chosen_options": ["Reject"], "params_input": {}})
+    body = answer_approval(deployment, CUTOVER, run_id, "approve_indexer", "Reject")
+    assert "Reject: the indexer stays as it is" in body
 
     assert deployment.finish(run_id, 240, CUTOVER) == "failed"
     assert "the change of the indexer was rejected" in deployment.log(run_id, "approve_indexer", CUTOVER)

@@ -7,6 +7,7 @@ import pytest
 
 from tests.support.live_traffic import lags_up_to
 from tests.system.airflow_deployment import Deployment, deployed, wait_for
+from tests.system.approvals import answer_approval
 from tests.system.live_members import CLEAN_UP, REINDEX, ROLLBACK, live_members, unpause_all
 from tests.system.rebuilds import (
     assert_written_all_the_time,
@@ -97,34 +98,11 @@ def test_each_step_may_be_killed_once(deployment: Deployment) -> None:
     assert "index.blocks.write" not in settings
 
 
-def answer_approval(deployment: Deployment, run_id: str, option: str) -> str:
-    """Answer whenever somebody is asked, until the task has ended; the text of the question.
-
-    Airflow 3.3.2 takes a task for failed whose answer comes before its scheduler knows that it waits (seen with an
-    answer within four seconds on a busy machine), and asks again.
-    """
-    path = f"/dags/{REINDEX}/dagRuns/{run_id.replace('+', '%2B')}/taskInstances/approve/-1/hitlDetails"
-    text = ""
-
-    def has_ended() -> bool | None:
-        nonlocal text
-        state = deployment.states(run_id, REINDEX).get("approve")
-        if state == {"awaiting_input"}:
-            time.sleep(4)
-            text = deployment.airflow.call(path)["body"]
-            deployment.airflow.call(path, method="PATCH", body={"chosen_options": [option], "params_input": {}})
-            time.sleep(4)
-        return state in ({"success"}, {"failed"}) or None
-
-    wait_for(has_ended, 300, "the approval")
-    return text
-
-
 def test_rejected_approval_leaves_the_alias_removes_the_new_index_and_the_run_is_not_green(
     deployment: Deployment,
 ) -> None:
     run_id = deployment.airflow.trigger(REINDEX, {"approval": True})
-    body = answer_approval(deployment, run_id, "Reject")
+    body = answer_approval(deployment, REINDEX, run_id, "approve", "Reject")
 
     assert deployment.finish(run_id, 240, REINDEX) == "failed"
     assert "documents in the index" in body
@@ -136,7 +114,7 @@ def test_rejected_approval_leaves_the_alias_removes_the_new_index_and_the_run_is
 
 def test_approved_rebuild_swaps(deployment: Deployment) -> None:
     run_id = deployment.airflow.trigger(REINDEX, {"approval": True})
-    answer_approval(deployment, run_id, "Approve")
+    answer_approval(deployment, REINDEX, run_id, "approve", "Approve")
 
     assert deployment.finish(run_id, 240, REINDEX) == "success"
     assert behind(deployment, "members-live") == {"members-v2"}
