@@ -107,7 +107,10 @@ def test_a_role_that_may_not_be_assumed_is_told_by_the_code_alone(tell: Tell, mi
         aws = at(sts=proxy.url)
         aws["extra"]["role_arn"] = "arn:aws:iam::000000000000:role/worker"
         line = tell(aws)
-    assert "an account that is not known (InvalidClientTokenId) in eu-central-1" in line
+    assert (
+        "an account that is not known (STS refused sts:AssumeRole on \"the role of connection 'aws_default', "
+        'arn:aws:iam::000000000000:role/worker" (InvalidClientTokenId)) in eu-central-1' in line
+    )
 
 
 def test_without_credentials_it_says_so(tell: Tell, ministack_server: Server) -> None:
