@@ -5,9 +5,11 @@ from typing import TYPE_CHECKING
 
 from airflow.sdk import DAG, BaseOperator, MultipleCronTriggerTimetable, Param, TriggerRule, XComArg
 
+from dynamo_opensearch.core.reconcile.dag_ids import reconcile_dag_id
 from dynamo_opensearch.core.targets.model import Target
 from dynamo_opensearch.dag_settings import approvers, dag_arguments, enabled_targets, reconciled_asset
-from dynamo_opensearch.operators.reconcile import (
+from dynamo_opensearch.operators.reconcile.alarm import reconciliation_alarm
+from dynamo_opensearch.operators.reconcile.comparing import (
     AddUpReadsOperator,
     CountSidesOperator,
     JoinPartitionsOperator,
@@ -15,9 +17,8 @@ from dynamo_opensearch.operators.reconcile import (
     ReadPartOperator,
     SettleDifferencesOperator,
 )
-from dynamo_opensearch.operators.reconcile_alarm import reconciliation_alarm
-from dynamo_opensearch.operators.reconcile_repair import ApproveRepairOperator, RepairDifferencesOperator
-from dynamo_opensearch.operators.reconcile_report import JudgeReconciliationOperator, ReportReconciliationOperator
+from dynamo_opensearch.operators.reconcile.repair import ApproveRepairOperator, RepairDifferencesOperator
+from dynamo_opensearch.operators.reconcile.report import JudgeReconciliationOperator, ReportReconciliationOperator
 from dynamo_opensearch.operators.run_result import ConfirmResultOperator
 
 if TYPE_CHECKING:
@@ -114,7 +115,7 @@ def reconcile_dag(target: Target) -> DAG:
     """Plan → count; or read, mapped → add up → join, mapped → settle → approve → repair; → report → gate → confirm."""
     name = target.name
     with DAG(
-        dag_id=f"{name}_reconcile",
+        dag_id=reconcile_dag_id(name),
         description=f"Prove that {target.alias} and table {target.table} agree",
         doc_md=DOC.format(alias=target.alias, table=target.table, schedule=schedule_text(target)),
         params=PARAMETERS,
@@ -198,4 +199,4 @@ def repaired(target: Target, plan: BaseOperator, settle: BaseOperator) -> BaseOp
 
 
 for one_target in enabled_targets():
-    globals()[f"{one_target.name}_reconcile"] = reconcile_dag(one_target)
+    globals()[reconcile_dag_id(one_target.name)] = reconcile_dag(one_target)

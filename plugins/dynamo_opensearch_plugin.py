@@ -14,7 +14,7 @@ class DynamoOpenSearchPlugin(AirflowPlugin):
     @cached_property
     def fastapi_apps(self) -> list[Any]:  # type: ignore[override]
         """One app, whose route asks for the rights of the reader."""
-        from dynamo_opensearch.operators.reconciliation_page import URL_PREFIX
+        from dynamo_opensearch.operators.reconcile.page_link import URL_PREFIX
         from dynamo_opensearch.web.reconciliation_pages import make_app
 
         return [{"app": make_app(), "url_prefix": URL_PREFIX, "name": "DynamoDB to OpenSearch: reconciliation pages"}]

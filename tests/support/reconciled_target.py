@@ -15,7 +15,9 @@ from dynamo_opensearch.core.documents.field_rules import FieldRules
 from dynamo_opensearch.core.dynamodb.table_client import TableClient
 from dynamo_opensearch.core.reconcile.plan import ReconcilePlan
 from dynamo_opensearch.core.targets.environment import Environment
-from dynamo_opensearch.operators import reconcile, reconcile_repair, reconcile_report
+from dynamo_opensearch.operators.reconcile import comparing
+from dynamo_opensearch.operators.reconcile import repair as mending
+from dynamo_opensearch.operators.reconcile import report as reporting
 from dynamo_opensearch.wiring.target_connections import TargetConnections, load_target
 from tests.support.adapters import RUN_ID, FakeConnections, FakeInstance
 from tests.support.reconciled import MemoryRig
@@ -91,27 +93,27 @@ class Run:
         return self.instance.pushed["plan"]
 
     def start(self, depth: str | None = None, repair: str | None = None) -> ReconcilePlan:
-        self.do(reconcile.PlanReconciliationOperator(task_id="plan", target="members", depth=depth, repair=repair))
+        self.do(comparing.PlanReconciliationOperator(task_id="plan", target="members", depth=depth, repair=repair))
         return ReconcilePlan.from_json(self.plan)
 
     def count(self) -> Any:
-        return self.do(reconcile.CountSidesOperator(task_id="count", target="members", plan=self.plan))
+        return self.do(comparing.CountSidesOperator(task_id="count", target="members", plan=self.plan))
 
     def read_and_join(self) -> None:
         parts, plan = self.returned["plan"], self.plan
         reads = [
-            self.do(reconcile.ReadPartOperator(task_id="read", target="members", plan=plan, part=one)) for one in parts
+            self.do(comparing.ReadPartOperator(task_id="read", target="members", plan=plan, part=one)) for one in parts
         ]
-        joins = self.do(reconcile.AddUpReadsOperator(task_id="add_up", plan=plan, reads=reads))
+        joins = self.do(comparing.AddUpReadsOperator(task_id="add_up", plan=plan, reads=reads))
         self.returned["joined"] = [
-            self.do(reconcile.JoinPartitionsOperator(task_id="join", target="members", plan=plan, partitions=one))
+            self.do(comparing.JoinPartitionsOperator(task_id="join", target="members", plan=plan, partitions=one))
             for one in joins
         ]
 
     def settle(self) -> Any:
         pushed = self.instance.pushed
         return self.do(
-            reconcile.SettleDifferencesOperator(
+            comparing.SettleDifferencesOperator(
                 task_id="settle",
                 target="members",
                 plan=self.plan,
@@ -123,14 +125,14 @@ class Run:
 
     def ask(self) -> Any:
         return self.do(
-            reconcile_repair.ApproveRepairOperator(
+            mending.ApproveRepairOperator(
                 task_id="approve", plan=self.plan, settled=self.returned["settle"], subject="Mend?"
             )
         )
 
     def repair(self, answer: str | None = None) -> Any:
         return self.do(
-            reconcile_repair.RepairDifferencesOperator(
+            mending.RepairDifferencesOperator(
                 task_id="repair",
                 target="members",
                 plan=self.plan,
@@ -141,7 +143,7 @@ class Run:
 
     def report(self) -> Any:
         return self.do(
-            reconcile_report.ReportReconciliationOperator(
+            reporting.ReportReconciliationOperator(
                 task_id="report",
                 target="members",
                 plan=self.plan,
@@ -151,7 +153,7 @@ class Run:
         )
 
     def judge(self) -> None:
-        gate = reconcile_report.JudgeReconciliationOperator(
+        gate = reporting.JudgeReconciliationOperator(
             task_id="gate", target="members", report=self.returned["report"], outlets=[self.asset]
         )
         self.do(gate)

@@ -4,8 +4,8 @@ from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSki
 from airflow.sdk import DAG, BaseOperator, Context, Param
 
 from dynamo_opensearch.core.reconcile.dag_ids import reconcile_dag_id
-from dynamo_opensearch.operators.reconcile_files import PAGE, run_folder, write_private
-from dynamo_opensearch.operators.reconciliation_page import ReconciliationPageLink
+from dynamo_opensearch.operators.reconcile.files import PAGE, run_folder, write_private
+from dynamo_opensearch.operators.reconcile.page_link import ReconciliationPageLink
 
 
 class WritePageOperator(BaseOperator):

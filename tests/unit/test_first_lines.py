@@ -9,7 +9,7 @@ from dynamo_opensearch.core.state.holder import ROLLBACK
 from dynamo_opensearch.operators.cleanup import CleanUpIndicesOperator
 from dynamo_opensearch.operators.follow import FollowStreamOperator
 from dynamo_opensearch.operators.hold import HoldTargetOperator
-from dynamo_opensearch.operators.reconcile import PlanReconciliationOperator
+from dynamo_opensearch.operators.reconcile.comparing import PlanReconciliationOperator
 from dynamo_opensearch.operators.replay import PlanReplayOperator
 from dynamo_opensearch.operators.rollback_service import PlanServiceRollbackOperator
 from dynamo_opensearch.wiring.target_connections import TargetConnections

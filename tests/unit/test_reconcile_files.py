@@ -10,7 +10,7 @@ from dynamo_opensearch.core.reconcile.found import FoundWriter
 from dynamo_opensearch.core.reconcile.work_files import FOUND, WorkFileMissingError, side_name, suspects_name
 from dynamo_opensearch.core.targets.environment import Environment
 from dynamo_opensearch.core.targets.model import Target
-from dynamo_opensearch.operators.reconcile_files import (
+from dynamo_opensearch.operators.reconcile.files import (
     DIFFERENCES,
     REPORT,
     forget_old_runs,
@@ -19,7 +19,7 @@ from dynamo_opensearch.operators.reconcile_files import (
     work_files,
     write_private,
 )
-from dynamo_opensearch.operators.reconcile_lists import known_since_us, list_keeper, list_of_differences
+from dynamo_opensearch.operators.reconcile.lists import known_since_us, list_keeper, list_of_differences
 from dynamo_opensearch.wiring.target_connections import load_target
 from tests.support.fakes import NOW_US
 from tests.support.reconciliations import night

@@ -15,7 +15,7 @@ from dynamo_opensearch.core.reconcile.causes import Surroundings
 from dynamo_opensearch.core.reconcile.history import keep_night, load_nights
 from dynamo_opensearch.core.targets.airflow_settings import AirflowSettings, Reconciliation
 from dynamo_opensearch.core.targets.model import Budgets
-from dynamo_opensearch.operators import reconcile
+from dynamo_opensearch.operators.reconcile import comparing
 from dynamo_opensearch.wiring import reconciling
 from tests.support.fakes import NOW_US
 from tests.support.reconciled import INDEX, MemoryRig
@@ -40,7 +40,7 @@ def rig() -> MemoryRig:
 @pytest.fixture
 def connections(rig: MemoryRig, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> RigConnections:
     monkeypatch.setenv("AIRFLOW_HOME", str(tmp_path))
-    monkeypatch.setattr(reconcile, "look_around", lambda *_: Surroundings())
+    monkeypatch.setattr(comparing, "look_around", lambda *_: Surroundings())
     monkeypatch.setattr(reconciling, "_changes_counter", lambda *_: lambda since_us: StreamChanges())
     return connect_rig(monkeypatch, rig)
 
@@ -125,7 +125,7 @@ def test_counting_is_skipped_where_keys_are_compared_and_asks_nothing(
     run.start("keys")
     rig.cluster.requested.clear()
     with pytest.raises(AirflowSkipException):
-        reconcile.CountSidesOperator(task_id="count", target="members", plan=run.plan).execute(run.context)
+        comparing.CountSidesOperator(task_id="count", target="members", plan=run.plan).execute(run.context)
     assert (rig.items.scans, rig.cluster.requested) == ([], [])
 
 
@@ -140,7 +140,7 @@ def test_figures_are_taken_from_the_plan_and_nothing_is_scanned(connections: Rig
 
 
 def test_equal_counts_have_no_causes(connections: RigConnections, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reconcile, "look_around", lambda *_: pytest.fail("nobody is to be asked"))
+    monkeypatch.setattr(comparing, "look_around", lambda *_: pytest.fail("nobody is to be asked"))
     run = Run()
     run.start("count")
     counted = run.count()
@@ -151,7 +151,7 @@ def test_counts_that_differ_come_with_what_else_is_wrong(
     connections: RigConnections, rig: MemoryRig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spoil(rig)
-    monkeypatch.setattr(reconcile, "look_around", lambda *_: Surroundings(mapping_state="Disabled", dead_letters=5))
+    monkeypatch.setattr(comparing, "look_around", lambda *_: Surroundings(mapping_state="Disabled", dead_letters=5))
     keep_night(connections.state("reconciliations"), night(run_id="before", subject=subject(table_id="old")))
     run = Run()
     run.start("count")
@@ -169,7 +169,7 @@ def test_counts_that_differ_by_what_is_accepted_have_no_causes(
 ) -> None:
     spoil(rig)
     connect_rig(monkeypatch, rig, {"budgets": Budgets(tolerance=2)})
-    monkeypatch.setattr(reconcile, "look_around", lambda *_: pytest.fail("nobody is to be asked"))
+    monkeypatch.setattr(comparing, "look_around", lambda *_: pytest.fail("nobody is to be asked"))
     run = Run()
     run.start("count")
     assert run.count()["causes"] == []
@@ -243,7 +243,7 @@ def test_the_text_for_the_question_has_comparison_and_causes(
     connections: RigConnections, rig: MemoryRig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spoil(rig)
-    monkeypatch.setattr(reconcile, "look_around", lambda *_: Surroundings(lag_s=999.0))
+    monkeypatch.setattr(comparing, "look_around", lambda *_: Surroundings(lag_s=999.0))
     run = Run()
     settled(run)
     text = run.instance.pushed["text"]
@@ -254,7 +254,7 @@ def test_the_text_for_the_question_has_comparison_and_causes(
 def test_nobody_is_asked_for_causes_where_nothing_differs(
     connections: RigConnections, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reconcile, "look_around", lambda *_: pytest.fail("nobody is to be asked"))
+    monkeypatch.setattr(comparing, "look_around", lambda *_: pytest.fail("nobody is to be asked"))
     assert settled(Run())["to_repair"] == 0
 
 

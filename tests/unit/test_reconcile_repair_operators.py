@@ -15,8 +15,14 @@ from dynamo_opensearch.core.dynamodb.stream_changes import StreamChanges
 from dynamo_opensearch.core.errors import PassingError
 from dynamo_opensearch.core.reconcile.causes import Surroundings
 from dynamo_opensearch.core.targets.model import Budgets
-from dynamo_opensearch.operators import reconcile, reconcile_repair
-from dynamo_opensearch.operators.reconcile_repair import APPROVED, NOT_ASKED, REJECTED, UNANSWERED
+from dynamo_opensearch.operators.reconcile import comparing
+from dynamo_opensearch.operators.reconcile.repair import (
+    APPROVED,
+    NOT_ASKED,
+    REJECTED,
+    UNANSWERED,
+    ApproveRepairOperator,
+)
 from dynamo_opensearch.wiring import reconciling
 from tests.support.followed import NEXT
 from tests.support.reconciled import INDEX, MemoryRig
@@ -42,7 +48,7 @@ def rig() -> MemoryRig:
 @pytest.fixture
 def connections(rig: MemoryRig, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> RigConnections:
     monkeypatch.setenv("AIRFLOW_HOME", str(tmp_path))
-    monkeypatch.setattr(reconcile, "look_around", lambda *_: Surroundings())
+    monkeypatch.setattr(comparing, "look_around", lambda *_: Surroundings())
     monkeypatch.setattr(reconciling, "_changes_counter", lambda *_: lambda since_us: StreamChanges())
     return connect_rig(monkeypatch, rig)
 
@@ -123,19 +129,19 @@ def test_what_no_repair_can_mend_needs_no_approval(
 )
 def test_every_answer_is_handed_on_and_none_fails_the_task(event: dict[str, Any], answer: str) -> None:
     run = Run()
-    operator = reconcile_repair.ApproveRepairOperator(task_id="approve", plan={}, settled={}, subject="Mend?")
+    operator = ApproveRepairOperator(task_id="approve", plan={}, settled={}, subject="Mend?")
     assert operator.execute_complete(run.context, event) == answer
 
 
 def test_another_failure_of_the_question_is_no_answer() -> None:
-    operator = reconcile_repair.ApproveRepairOperator(task_id="approve", plan={}, settled={}, subject="Mend?")
+    operator = ApproveRepairOperator(task_id="approve", plan={}, settled={}, subject="Mend?")
     with pytest.raises(Exception, match="broken") as raised:
         operator.execute_complete(Run().context, {"error": "broken", "error_type": "unknown"})
     assert raised.type.__name__ != "HITLTimeoutError"
 
 
 def test_the_numbers_and_the_plan_are_rendered_before_anybody_is_asked() -> None:
-    assert {"plan", "settled", "body", "subject"} <= set(reconcile_repair.ApproveRepairOperator.template_fields)
+    assert {"plan", "settled", "body", "subject"} <= set(ApproveRepairOperator.template_fields)
 
 
 # Mending

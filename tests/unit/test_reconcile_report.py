@@ -16,7 +16,7 @@ from dynamo_opensearch.core.reconcile.counts import SideCounts
 from dynamo_opensearch.core.reconcile.gate import SidesDifferError, check_reconciled
 from dynamo_opensearch.core.reconcile.report import Night, ReconcileReport
 from dynamo_opensearch.core.reports import OfferReport
-from dynamo_opensearch.operators.reconcile_results import SettledResult
+from dynamo_opensearch.operators.reconcile.results import SettledResult
 from tests.support.fakes import NOW_US
 from tests.support.reconciliations import comparison, counted, night, plan, report, subject
 

@@ -16,10 +16,10 @@ from dynamo_opensearch.core.reconcile.causes import Surroundings
 from dynamo_opensearch.core.reconcile.gate import SidesDifferError
 from dynamo_opensearch.core.reconcile.history import load_nights
 from dynamo_opensearch.core.targets.airflow_settings import AirflowSettings, Notifier
-from dynamo_opensearch.operators import reconcile
 from dynamo_opensearch.operators.dead_letter_files import parking_of
-from dynamo_opensearch.operators.reconcile_alarm import reconciliation_alarm
-from dynamo_opensearch.operators.reconcile_report import JudgeReconciliationOperator
+from dynamo_opensearch.operators.reconcile import comparing
+from dynamo_opensearch.operators.reconcile.alarm import reconciliation_alarm
+from dynamo_opensearch.operators.reconcile.report import JudgeReconciliationOperator
 from dynamo_opensearch.wiring import reconciling
 from tests.support.adapters import FakeInstance
 from tests.support.fakes import NOW_US
@@ -41,7 +41,7 @@ def rig() -> MemoryRig:
 @pytest.fixture
 def connections(rig: MemoryRig, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> RigConnections:
     monkeypatch.setenv("AIRFLOW_HOME", str(tmp_path))
-    monkeypatch.setattr(reconcile, "look_around", lambda *_: Surroundings())
+    monkeypatch.setattr(comparing, "look_around", lambda *_: Surroundings())
     monkeypatch.setattr(reconciling, "_changes_counter", lambda *_: lambda since_us: StreamChanges())
     return connect_rig(monkeypatch, rig)
 
@@ -95,7 +95,7 @@ def test_drift_and_causes_are_logged(
     Run("first").go("count")
     rig.clock.pass_s(86_400)
     rig.items.put("new")
-    monkeypatch.setattr(reconcile, "look_around", lambda *_: Surroundings(lag_s=500))
+    monkeypatch.setattr(comparing, "look_around", lambda *_: Surroundings(lag_s=500))
     capsys.readouterr()
     Run("second").go("count")
     logged = capsys.readouterr().out

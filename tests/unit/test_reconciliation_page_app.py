@@ -15,8 +15,8 @@ from fastapi import FastAPI, HTTPException
 from dynamo_opensearch.core.reconcile.dag_ids import reconcile_dag_id, reconciled_target
 from dynamo_opensearch.core.targets.include_folder import INCLUDE_VARIABLE
 from dynamo_opensearch.operators.object_storage import path_part
-from dynamo_opensearch.operators.reconcile_files import PAGE, run_folder, write_private
-from dynamo_opensearch.operators.reconciliation_page import ReconciliationPageLink, page_path
+from dynamo_opensearch.operators.reconcile.files import PAGE, run_folder, write_private
+from dynamo_opensearch.operators.reconcile.page_link import ReconciliationPageLink, page_path
 from dynamo_opensearch.wiring.target_connections import load_target
 from tools.local import paths
 

@@ -8,7 +8,7 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from dynamo_opensearch.core.errors import SyncError
 from dynamo_opensearch.core.reconcile.dag_ids import reconciled_target
-from dynamo_opensearch.operators.reconciliation_page import ROUTE
+from dynamo_opensearch.operators.reconcile.page_link import ROUTE
 
 HEADERS = {
     "Content-Security-Policy": (
@@ -42,7 +42,7 @@ def stored_page(dag_id: str, run_id: str) -> bytes:
     if name is None or len(run_id) > _LONGEST_RUN_ID:
         raise HTTPException(404, "There is no such reconciliation.")
     # These bring in the servers' clients and the join, which an API server without a reader of pages does not need.
-    from dynamo_opensearch.operators.reconcile_files import PAGE, run_folder
+    from dynamo_opensearch.operators.reconcile.files import PAGE, run_folder
     from dynamo_opensearch.wiring.target_connections import load_target
 
     try:

@@ -18,8 +18,8 @@ def prepare(said: dict[str, Any]) -> Work:
         return lambda: 0
     from airflow.sdk import ObjectStoragePath
 
-    importlib.import_module("dynamo_opensearch.operators.reconcile")
-    from dynamo_opensearch.operators.reconcile_files import ObjectStorageWorkFiles
+    importlib.import_module("dynamo_opensearch.operators.reconcile.comparing")
+    from dynamo_opensearch.operators.reconcile.files import ObjectStorageWorkFiles
     from tools.bench.reconcile.task import work_of
     from tools.bench.reconcile.wired import ReconcileTask
 

@@ -20,9 +20,9 @@ from dynamo_opensearch.core.reconcile.reading import read_part
 from dynamo_opensearch.core.reconcile.repairing import repairable
 from dynamo_opensearch.core.reconcile.settling import settle
 from dynamo_opensearch.operators.failures import failures_for_airflow
-from dynamo_opensearch.operators.reconcile_files import forget_old_runs, forget_work_files, work_files
-from dynamo_opensearch.operators.reconcile_lists import known_since_us, list_keeper
-from dynamo_opensearch.operators.reconcile_results import SettledResult
+from dynamo_opensearch.operators.reconcile.files import forget_old_runs, forget_work_files, work_files
+from dynamo_opensearch.operators.reconcile.lists import known_since_us, list_keeper
+from dynamo_opensearch.operators.reconcile.results import SettledResult
 from dynamo_opensearch.wiring.acting_as import tell_acting_as
 from dynamo_opensearch.wiring.reconciling import (
     allowed_repairs,

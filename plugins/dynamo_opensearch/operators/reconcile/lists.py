@@ -7,7 +7,7 @@ from dynamo_opensearch.core.reconcile.found import read_since
 from dynamo_opensearch.core.reconcile.report import Night
 from dynamo_opensearch.core.targets.model import Target
 from dynamo_opensearch.operators.object_storage import refusals_named, stored_at
-from dynamo_opensearch.operators.reconcile_files import DIFFERENCES, ObjectStorageWorkFiles, run_folder
+from dynamo_opensearch.operators.reconcile.files import DIFFERENCES, ObjectStorageWorkFiles, run_folder
 
 
 def list_keeper(target: Target, run_id: str) -> Callable[[Path], None]:

@@ -18,10 +18,10 @@ from dynamo_opensearch.core.reconcile.plan import ReconcilePlan
 from dynamo_opensearch.core.reconcile.report import Night, ReconcileReport
 from dynamo_opensearch.operators.dead_letter_files import parking_of
 from dynamo_opensearch.operators.failures import failures_for_airflow
-from dynamo_opensearch.operators.reconcile_files import PAGE, REPORT, run_folder, write_private
-from dynamo_opensearch.operators.reconcile_lists import list_of_differences
-from dynamo_opensearch.operators.reconcile_results import SettledResult
-from dynamo_opensearch.operators.reconciliation_page import ReconciliationPageLink
+from dynamo_opensearch.operators.reconcile.files import PAGE, REPORT, run_folder, write_private
+from dynamo_opensearch.operators.reconcile.lists import list_of_differences
+from dynamo_opensearch.operators.reconcile.page_link import ReconciliationPageLink
+from dynamo_opensearch.operators.reconcile.results import SettledResult
 from dynamo_opensearch.wiring.replaying import living_indices
 from dynamo_opensearch.wiring.target_connections import TargetConnections, load_target
 

@@ -13,9 +13,9 @@ from dynamo_opensearch.core.reconcile.plan import ReconcilePlan
 from dynamo_opensearch.core.reconcile.repairing import repair
 from dynamo_opensearch.operators.failures import failures_for_airflow
 from dynamo_opensearch.operators.object_storage import ObjectStorageRejectSink, path_part, reports_path
-from dynamo_opensearch.operators.reconcile_files import work_files
-from dynamo_opensearch.operators.reconcile_lists import known_since_us, list_keeper, list_of_differences
-from dynamo_opensearch.operators.reconcile_results import SettledResult
+from dynamo_opensearch.operators.reconcile.files import work_files
+from dynamo_opensearch.operators.reconcile.lists import known_since_us, list_keeper, list_of_differences
+from dynamo_opensearch.operators.reconcile.results import SettledResult
 from dynamo_opensearch.wiring.reconciling import repair_ports
 from dynamo_opensearch.wiring.replaying import living_indices
 from dynamo_opensearch.wiring.target_connections import TargetConnections
