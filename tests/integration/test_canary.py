@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from dynamo_opensearch.core.cutover.canary import CanaryLostError, CanaryReport
-from dynamo_opensearch.core.cutover.canary_item import Canary, CanaryUnfitError, mark_of
-from dynamo_opensearch.core.cutover.canary_table import CanaryRefusedError, CanaryTakenError
+from dynamo_opensearch.core.cutover.canary.item import Canary, CanaryUnfitError, mark_of
+from dynamo_opensearch.core.cutover.canary.table import CanaryRefusedError, CanaryTakenError
+from dynamo_opensearch.core.cutover.canary.trial import CanaryLostError, CanaryReport
 from dynamo_opensearch.core.offer.destination import AliasLostError
 from dynamo_opensearch.core.opensearch.mapping_file import MappingFile
 from dynamo_opensearch.wiring.canary import check_canary, planned_canary, take_canary_back, try_indexer

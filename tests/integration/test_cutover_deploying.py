@@ -11,14 +11,14 @@ from typing import Any
 
 import pytest
 
-from dynamo_opensearch.core.cutover.indexer_errors import (
+from dynamo_opensearch.core.cutover.indexer.errors import (
     ImageFunctionError,
     IndexerFunctionMissingError,
     IndexerMovedError,
     IndexerRefusedError,
     PackageChangedError,
 )
-from dynamo_opensearch.core.cutover.indexer_package import PackageError, S3Place, read_package
+from dynamo_opensearch.core.cutover.indexer.package import PackageError, S3Place, read_package
 from dynamo_opensearch.core.errors import AccessDeniedError
 from dynamo_opensearch.core.services.errors import ServiceMovedError, ServiceRollbackRefusedError
 from dynamo_opensearch.core.targets.environment import Environment

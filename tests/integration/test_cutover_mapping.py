@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from dynamo_opensearch.core.cutover.mapping_errors import (
+from dynamo_opensearch.core.cutover.mapping.errors import (
     MappingOffError,
     MappingRefusedError,
     NoStreamError,

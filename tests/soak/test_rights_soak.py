@@ -39,8 +39,12 @@ WITHOUT_RESOURCES = ("cloudwatch:", "cognito-idp:", "dynamodb:DescribeStream", "
 Document = dict[str, Any]
 
 
-IN_BATCHES = ("sqs:ChangeMessageVisibility", "sqs:DeleteMessage")
-"""MiniStack judges a batch by its own name; AWS by that of the single call."""
+ASKED_TOO = {
+    "sqs:ChangeMessageVisibility": "sqs:ChangeMessageVisibilityBatch",
+    "sqs:DeleteMessage": "sqs:DeleteMessageBatch",
+    "lambda:GetEventSourceMapping": "lambda:ListEventSourceMappings",
+}
+"""What MiniStack asks for where AWS asks for the first: a batch by its own name, one mapping by that of their list."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +62,7 @@ class Rights:
             one["Action"] = [action for action in one["Action"] if action != but]
         document["Statement"] = [one for one in document["Statement"] if one["Action"]]
         for one in document["Statement"]:
-            one["Action"] += [f"{action}Batch" for action in one["Action"] if action in IN_BATCHES]
+            one["Action"] += [ASKED_TOO[action] for action in one["Action"] if action in ASKED_TOO]
         actions = {action for one in document["Statement"] for action in one["Action"]}
         widened = sorted(action for action in actions if action.startswith(WITHOUT_RESOURCES))
         if widened:

@@ -7,7 +7,7 @@ import json
 import sys
 from pathlib import Path
 
-from dynamo_opensearch.core.cutover.deployed_indexer import DeployedIndexer
+from dynamo_opensearch.core.cutover.indexer.deployed import DeployedIndexer
 from dynamo_opensearch.core.opensearch.cluster import OpenSearchCluster, make_client
 from dynamo_opensearch.core.opensearch.patient import PatientCluster
 from dynamo_opensearch.core.services.component import Run

@@ -6,13 +6,13 @@ from collections.abc import Callable
 from typing import Any
 
 from dynamo_opensearch.core.aws.control_plane import BotoControlPlane
-from dynamo_opensearch.core.cutover.api_release import release_api
-from dynamo_opensearch.core.cutover.deployed_indexer import DeployedIndexer
-from dynamo_opensearch.core.cutover.indexer_alias import move_indexer
-from dynamo_opensearch.core.cutover.indexer_code import bring_indexer
-from dynamo_opensearch.core.cutover.indexer_mapping import IndexerMapping, enable_mapping
-from dynamo_opensearch.core.cutover.indexer_package import S3Place, read_package
-from dynamo_opensearch.core.cutover.mapping_wait import wait_for_mapping
+from dynamo_opensearch.core.cutover.api.release import release_api
+from dynamo_opensearch.core.cutover.indexer.alias import move_indexer
+from dynamo_opensearch.core.cutover.indexer.deployed import DeployedIndexer
+from dynamo_opensearch.core.cutover.indexer.deploying import bring_indexer
+from dynamo_opensearch.core.cutover.indexer.package import S3Place, read_package
+from dynamo_opensearch.core.cutover.mapping.enabling import IndexerMapping, enable_mapping
+from dynamo_opensearch.core.cutover.mapping.wait import wait_for_mapping
 from dynamo_opensearch.core.cutover.serving import Served
 from dynamo_opensearch.core.opensearch.mapping_file import MappingFile
 from dynamo_opensearch.core.opensearch.patient import PatientCluster

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 import yaml
 
-from dynamo_opensearch.core.cutover.canary_item import Canary
-from dynamo_opensearch.core.cutover.canary_table import CanaryTable
-from dynamo_opensearch.core.cutover.indexer_mapping import enable_mapping
+from dynamo_opensearch.core.cutover.canary.item import Canary
+from dynamo_opensearch.core.cutover.canary.table import CanaryTable
+from dynamo_opensearch.core.cutover.mapping.enabling import enable_mapping
 from dynamo_opensearch.core.preflight.checklist import run_check
 from dynamo_opensearch.core.services.changing import make_change
 from dynamo_opensearch.core.services.component import Run

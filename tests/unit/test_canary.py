@@ -6,7 +6,9 @@ from typing import Any, cast
 import orjson
 import pytest
 
-from dynamo_opensearch.core.cutover.canary import (
+from dynamo_opensearch.core.cutover.canary.item import Canary, CanaryWish, documents_of, plan_canary
+from dynamo_opensearch.core.cutover.canary.table import CanaryTable
+from dynamo_opensearch.core.cutover.canary.trial import (
     CanaryIndex,
     CanaryLeftError,
     CanaryLostError,
@@ -15,9 +17,7 @@ from dynamo_opensearch.core.cutover.canary import (
     fly_canary,
     remove_canary,
 )
-from dynamo_opensearch.core.cutover.canary_item import Canary, CanaryWish, documents_of, plan_canary
-from dynamo_opensearch.core.cutover.canary_table import CanaryTable
-from dynamo_opensearch.core.cutover.canary_way import where_to_look
+from dynamo_opensearch.core.cutover.canary.way import where_to_look
 from dynamo_opensearch.core.documents.attribute_values import Item
 from dynamo_opensearch.core.documents.builder import DocumentBuilder
 from dynamo_opensearch.core.errors import AccessDeniedError

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from dynamo_opensearch.core.cutover.canary_item import (
+from dynamo_opensearch.core.cutover.canary.item import (
     Canary,
     CanaryUnfitError,
     CanaryWish,

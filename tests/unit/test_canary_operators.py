@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException
 
-from dynamo_opensearch.core.cutover.canary import CanaryLeftError, CanaryReport
-from dynamo_opensearch.core.cutover.canary_item import Canary, CanaryUnfitError, mark_of
+from dynamo_opensearch.core.cutover.canary.item import Canary, CanaryUnfitError, mark_of
+from dynamo_opensearch.core.cutover.canary.trial import CanaryLeftError, CanaryReport
 from dynamo_opensearch.operators.cutover import canary as operators
 from dynamo_opensearch.operators.cutover.canary import FlyCanaryOperator, RemoveCanaryOperator
 from tests.support.adapters import FakeConnections, FakeInstance, connect

@@ -8,7 +8,7 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException
 
 from dynamo_opensearch.core.aws.control_plane import ResourceMissingError
-from dynamo_opensearch.core.cutover.api_release import ReleaseRefusedError, release_api
+from dynamo_opensearch.core.cutover.api.release import ReleaseRefusedError, release_api
 from dynamo_opensearch.core.cutover.serving import Served, VersionNotAwakeError, VersionUnfitError
 from dynamo_opensearch.core.errors import AccessDeniedError
 from dynamo_opensearch.core.services.component import Run

@@ -9,8 +9,8 @@ from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSki
 from airflow.sdk.execution_time.xcom import XCom
 from botocore.exceptions import EndpointConnectionError
 
-from dynamo_opensearch.core.cutover.indexer_errors import FunctionBusyError
-from dynamo_opensearch.core.cutover.indexer_package import PackageUnreadableError
+from dynamo_opensearch.core.cutover.indexer.errors import FunctionBusyError
+from dynamo_opensearch.core.cutover.indexer.package import PackageUnreadableError
 from dynamo_opensearch.core.errors import AccessDeniedError
 from dynamo_opensearch.core.services.lambda_alias import LAMBDA_INDEXER
 from dynamo_opensearch.core.targets.environment import Environment

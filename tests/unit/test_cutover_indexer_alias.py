@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from dynamo_opensearch.core.aws.control_plane import RequestRefusedError, ResourceMissingError
-from dynamo_opensearch.core.cutover.deployed_indexer import DeployedIndexer
-from dynamo_opensearch.core.cutover.indexer_alias import move_indexer
+from dynamo_opensearch.core.cutover.indexer.alias import move_indexer
+from dynamo_opensearch.core.cutover.indexer.deployed import DeployedIndexer
 from dynamo_opensearch.core.cutover.serving import Served, VersionNotAwakeError, VersionUnfitError
 from dynamo_opensearch.core.errors import AccessDeniedError
 from dynamo_opensearch.core.services.component import Run

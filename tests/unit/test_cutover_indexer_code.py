@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from dynamo_opensearch.core.cutover import indexer_package
-from dynamo_opensearch.core.cutover.deployed_indexer import DeployedIndexer
-from dynamo_opensearch.core.cutover.indexer_code import deploy_indexer, keep_indexer
-from dynamo_opensearch.core.cutover.indexer_errors import (
+from dynamo_opensearch.core.cutover.indexer import package as indexer_package
+from dynamo_opensearch.core.cutover.indexer.deployed import DeployedIndexer
+from dynamo_opensearch.core.cutover.indexer.deploying import deploy_indexer, keep_indexer
+from dynamo_opensearch.core.cutover.indexer.errors import (
     FunctionBusyError,
     ImageFunctionError,
     IndexerFunctionMissingError,
@@ -18,7 +18,7 @@ from dynamo_opensearch.core.cutover.indexer_errors import (
     NothingToServeError,
     PackageChangedError,
 )
-from dynamo_opensearch.core.cutover.indexer_package import IndexerPackage, PackageError, S3Place, read_package
+from dynamo_opensearch.core.cutover.indexer.package import IndexerPackage, PackageError, S3Place, read_package
 from dynamo_opensearch.core.errors import AccessDeniedError
 from tests.support.scripted_aws import ScriptedAws
 from tests.support.scripted_lambda import ALIAS, FUNCTION, ScriptedFunction, archive, digest

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from dynamo_opensearch.core.aws.control_plane import RequestRefusedError, ResourceMissingError
-from dynamo_opensearch.core.cutover.indexer_mapping import IndexerMapping, enable_mapping
-from dynamo_opensearch.core.cutover.mapping_errors import (
+from dynamo_opensearch.core.cutover.mapping.enabling import IndexerMapping, enable_mapping
+from dynamo_opensearch.core.cutover.mapping.errors import (
     MappingBusyError,
     MappingNotMadeError,
     MappingOffError,
@@ -15,7 +15,7 @@ from dynamo_opensearch.core.cutover.mapping_errors import (
     NoStreamError,
     SeveralMappingsError,
 )
-from dynamo_opensearch.core.cutover.mapping_wait import wait_for_mapping
+from dynamo_opensearch.core.cutover.mapping.wait import wait_for_mapping
 from dynamo_opensearch.core.errors import AccessDeniedError
 from dynamo_opensearch.core.preflight.side import Side
 from tests.support.scripted_aws import ScriptedAws

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException
 
-from dynamo_opensearch.core.cutover.mapping_errors import MappingBusyError
+from dynamo_opensearch.core.cutover.mapping.errors import MappingBusyError
 from dynamo_opensearch.operators.cutover import mapping
 from dynamo_opensearch.operators.cutover.mapping import EnableMappingOperator, WaitForMappingOperator
 from tests.support.adapters import FakeInstance

@@ -3,16 +3,22 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from dynamo_opensearch.core.cutover.canary import CanaryIndex, CanaryPorts, CanaryReport, fly_canary, remove_canary
-from dynamo_opensearch.core.cutover.canary_item import (
+from dynamo_opensearch.core.cutover.canary.item import (
     Canary,
     CanaryUnfitError,
     CanaryWish,
     documents_of,
     plan_canary,
 )
-from dynamo_opensearch.core.cutover.canary_table import CanaryTable
-from dynamo_opensearch.core.cutover.canary_way import where_to_look
+from dynamo_opensearch.core.cutover.canary.table import CanaryTable
+from dynamo_opensearch.core.cutover.canary.trial import (
+    CanaryIndex,
+    CanaryPorts,
+    CanaryReport,
+    fly_canary,
+    remove_canary,
+)
+from dynamo_opensearch.core.cutover.canary.way import where_to_look
 from dynamo_opensearch.core.documents.attribute_values import Item
 from dynamo_opensearch.core.dynamodb.table_description import check_key, describe_table
 from dynamo_opensearch.core.look.reject_log import RejectLog

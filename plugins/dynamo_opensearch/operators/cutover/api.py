@@ -5,7 +5,7 @@ from typing import Any
 from airflow.providers.common.compat.sdk import AirflowSkipException
 from airflow.sdk import BaseOperator, Context
 
-from dynamo_opensearch.core.cutover.api_release import release_api
+from dynamo_opensearch.core.cutover.api.release import release_api
 from dynamo_opensearch.core.targets.include_folder import environment_name
 from dynamo_opensearch.operators.failures import failures_for_airflow
 from dynamo_opensearch.operators.run_identity import run_of

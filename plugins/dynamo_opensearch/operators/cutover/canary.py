@@ -6,7 +6,7 @@ from typing import Any
 from airflow.providers.common.compat.sdk import AirflowSkipException
 from airflow.sdk import BaseOperator, Context
 
-from dynamo_opensearch.core.cutover.canary_item import Canary, mark_of
+from dynamo_opensearch.core.cutover.canary.item import Canary, mark_of
 from dynamo_opensearch.core.offer.rejects import RejectSink
 from dynamo_opensearch.operators.failures import failures_for_airflow
 from dynamo_opensearch.operators.object_storage import ObjectStorageRejectSink, path_part, reports_path

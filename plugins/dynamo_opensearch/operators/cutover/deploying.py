@@ -6,9 +6,9 @@ from typing import Any
 from airflow.providers.common.compat.sdk import AirflowSkipException
 from airflow.sdk import BaseOperator, Context
 
-from dynamo_opensearch.core.cutover.deployed_indexer import DeployedIndexer
-from dynamo_opensearch.core.cutover.indexer_alias import move_indexer
-from dynamo_opensearch.core.cutover.indexer_code import bring_indexer
+from dynamo_opensearch.core.cutover.indexer.alias import move_indexer
+from dynamo_opensearch.core.cutover.indexer.deployed import DeployedIndexer
+from dynamo_opensearch.core.cutover.indexer.deploying import bring_indexer
 from dynamo_opensearch.core.targets.environment import IndexerSettings
 from dynamo_opensearch.core.targets.include_folder import environment_name
 from dynamo_opensearch.operators.cutover.package_files import indexer_package

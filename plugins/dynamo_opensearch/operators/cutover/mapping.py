@@ -6,8 +6,8 @@ from typing import Any
 from airflow.providers.common.compat.sdk import AirflowSkipException
 from airflow.sdk import BaseOperator, Context
 
-from dynamo_opensearch.core.cutover.indexer_mapping import enable_mapping
-from dynamo_opensearch.core.cutover.mapping_wait import wait_for_mapping
+from dynamo_opensearch.core.cutover.mapping.enabling import enable_mapping
+from dynamo_opensearch.core.cutover.mapping.wait import wait_for_mapping
 from dynamo_opensearch.operators.failures import failures_for_airflow
 from dynamo_opensearch.wiring.preflight import side_of
 

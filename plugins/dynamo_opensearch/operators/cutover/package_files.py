@@ -6,7 +6,7 @@ from typing import BinaryIO, cast
 from botocore.exceptions import BotoCoreError
 
 from dynamo_opensearch.core.aws.errors import describe
-from dynamo_opensearch.core.cutover.indexer_package import (
+from dynamo_opensearch.core.cutover.indexer.package import (
     IndexerPackage,
     PackageError,
     PackageUnreadableError,

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from dynamo_opensearch.core.aws.control_plane import RequestRefusedError
-from dynamo_opensearch.core.cutover.mapping_errors import (
+from dynamo_opensearch.core.cutover.mapping.errors import (
     MappingBusyError,
     MappingNotMadeError,
     MappingRefusedError,
     NoDestinationError,
 )
-from dynamo_opensearch.core.cutover.mapping_search import find_mapping, mapping_at_rest, stream_of
+from dynamo_opensearch.core.cutover.mapping.search import find_mapping, mapping_at_rest, stream_of
 from dynamo_opensearch.core.preflight.dead_letters import queue_url
 from dynamo_opensearch.core.preflight.event_source_mapping import indexer_settings, invoked, losing_findings
 from dynamo_opensearch.core.preflight.mapping_settings import PARTIAL, RETRIES, mapping_fields, slow_findings

@@ -4,7 +4,7 @@ from typing import Any
 
 from dynamo_opensearch.core.aws.control_plane import ControlPlane, ResourceMissingError
 from dynamo_opensearch.core.clock import Clock
-from dynamo_opensearch.core.cutover.indexer_errors import FunctionBusyError, IndexerFunctionMissingError
+from dynamo_opensearch.core.cutover.indexer.errors import FunctionBusyError, IndexerFunctionMissingError
 
 SETTLE_S = 240.0
 """An update takes seconds; minutes where the function has a VPC or SnapStart."""

@@ -1,9 +1,9 @@
 """The API's new version: a task definition put in service, or an alias moved; recorded, so that it can go back."""
 
 from dynamo_opensearch.core.aws.control_plane import ControlPlane
-from dynamo_opensearch.core.cutover.indexer_alias import warnings_of_latest
+from dynamo_opensearch.core.cutover.api.task_definitions import choose_definition
+from dynamo_opensearch.core.cutover.indexer.alias import warnings_of_latest
 from dynamo_opensearch.core.cutover.serving import Served, VersionUnfitError, check_fit, put_in_service
-from dynamo_opensearch.core.cutover.task_definitions import choose_definition
 from dynamo_opensearch.core.errors import PermanentError
 from dynamo_opensearch.core.services.component import Run, Snapshot
 from dynamo_opensearch.core.services.ecs import EcsComponent

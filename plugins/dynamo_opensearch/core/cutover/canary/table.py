@@ -3,8 +3,8 @@
 from typing import Any
 
 from dynamo_opensearch.core.aws.control_plane import ControlPlane, RequestRefusedError
-from dynamo_opensearch.core.cutover.canary_attributes import get_at
-from dynamo_opensearch.core.cutover.canary_item import Canary
+from dynamo_opensearch.core.cutover.canary.attributes import get_at
+from dynamo_opensearch.core.cutover.canary.item import Canary
 from dynamo_opensearch.core.documents.attribute_values import Item
 from dynamo_opensearch.core.dynamodb.keys import request_key
 from dynamo_opensearch.core.errors import PermanentError

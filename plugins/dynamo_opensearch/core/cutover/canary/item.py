@@ -8,7 +8,7 @@ from typing import Any, Self
 import orjson
 from pydantic import JsonValue
 
-from dynamo_opensearch.core.cutover.canary_attributes import CanaryAttributes, Path, States
+from dynamo_opensearch.core.cutover.canary.attributes import CanaryAttributes, Path, States
 from dynamo_opensearch.core.documents.attribute_values import AttributeValue, Item
 from dynamo_opensearch.core.documents.builder import Document, DocumentBuilder
 from dynamo_opensearch.core.errors import PermanentError

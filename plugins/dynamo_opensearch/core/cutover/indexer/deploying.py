@@ -4,8 +4,8 @@ from typing import Any
 
 from dynamo_opensearch.core.aws.control_plane import ControlPlane, RequestRefusedError, ResourceMissingError
 from dynamo_opensearch.core.clock import Clock
-from dynamo_opensearch.core.cutover.deployed_indexer import DeployedIndexer
-from dynamo_opensearch.core.cutover.indexer_errors import (
+from dynamo_opensearch.core.cutover.indexer.deployed import DeployedIndexer
+from dynamo_opensearch.core.cutover.indexer.errors import (
     FunctionBusyError,
     ImageFunctionError,
     IndexerAliasUnnamedError,
@@ -15,8 +15,8 @@ from dynamo_opensearch.core.cutover.indexer_errors import (
     NothingToServeError,
     PackageChangedError,
 )
-from dynamo_opensearch.core.cutover.indexer_package import IndexerPackage
-from dynamo_opensearch.core.cutover.lambda_function import LambdaFunction, describe_function, doubts_about
+from dynamo_opensearch.core.cutover.indexer.function import LambdaFunction, describe_function, doubts_about
+from dynamo_opensearch.core.cutover.indexer.package import IndexerPackage
 from dynamo_opensearch.core.services.lambda_versions import LATEST, published_versions
 from dynamo_opensearch.core.targets.environment import IndexerSettings
 

@@ -1,7 +1,7 @@
 """The alias of the indexer: moved to the version that was deployed, made where it is missing."""
 
 from dynamo_opensearch.core.aws.control_plane import ControlPlane, RequestRefusedError, ResourceMissingError
-from dynamo_opensearch.core.cutover.deployed_indexer import DeployedIndexer
+from dynamo_opensearch.core.cutover.indexer.deployed import DeployedIndexer
 from dynamo_opensearch.core.cutover.serving import Served, check_fit, put_in_service
 from dynamo_opensearch.core.services.component import Run, Snapshot
 from dynamo_opensearch.core.services.errors import ServiceMovedError

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from dynamo_opensearch.core.aws.control_plane import ResourceMissingError
-from dynamo_opensearch.core.cutover.mapping_errors import (
+from dynamo_opensearch.core.cutover.mapping.errors import (
     MappingBusyError,
     MappingRefusedError,
     NoStreamError,

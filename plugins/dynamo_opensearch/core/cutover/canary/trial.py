@@ -8,8 +8,8 @@ from urllib.parse import quote
 import orjson
 
 from dynamo_opensearch.core.clock import Clock
-from dynamo_opensearch.core.cutover.canary_item import Canary
-from dynamo_opensearch.core.cutover.canary_table import CanaryTable
+from dynamo_opensearch.core.cutover.canary.item import Canary
+from dynamo_opensearch.core.cutover.canary.table import CanaryTable
 from dynamo_opensearch.core.documents.builder import Document
 from dynamo_opensearch.core.errors import PassingError, PermanentError
 from dynamo_opensearch.core.offer.destination import AliasLostError

@@ -4,8 +4,8 @@ from typing import Any
 
 from dynamo_opensearch.core.aws.control_plane import ControlPlane, ResourceMissingError
 from dynamo_opensearch.core.clock import Clock
-from dynamo_opensearch.core.cutover.mapping_errors import MappingBusyError, MappingOffError
-from dynamo_opensearch.core.cutover.mapping_search import POLL_S
+from dynamo_opensearch.core.cutover.mapping.errors import MappingBusyError, MappingOffError
+from dynamo_opensearch.core.cutover.mapping.search import POLL_S
 
 _STALE_S = 30.0
 """For so long an answer may be of before it was enabled."""

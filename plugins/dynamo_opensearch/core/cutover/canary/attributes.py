@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from pydantic import JsonValue
 
-from dynamo_opensearch.core.cutover.canary_values import (
+from dynamo_opensearch.core.cutover.canary.values import (
     CANARY,
     changed_value,
     is_text,

@@ -1,0 +1,1 @@
+"""The indexer's new version: uploaded, published, and its alias moved."""

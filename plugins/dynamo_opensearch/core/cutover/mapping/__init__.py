@@ -1,0 +1,1 @@
+"""The event source mapping that hands the table's changes to the indexer."""
