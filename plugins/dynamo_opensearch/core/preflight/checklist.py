@@ -5,24 +5,24 @@ from dataclasses import dataclass, replace
 
 from dynamo_opensearch.core.errors import AccessDeniedError, PermanentError, ServiceUnavailableError
 from dynamo_opensearch.core.opensearch.errors import SERVICE as OPENSEARCH
-from dynamo_opensearch.core.preflight.auto_create_index import look_at_auto_create_index
-from dynamo_opensearch.core.preflight.cluster import look_at_cluster
-from dynamo_opensearch.core.preflight.cognito import look_at_cognito
-from dynamo_opensearch.core.preflight.dead_letter_alarm import look_at_dead_letter_alarm
-from dynamo_opensearch.core.preflight.dead_letters import look_at_dead_letters
-from dynamo_opensearch.core.preflight.event_source_mapping import look_at_event_source_mapping
+from dynamo_opensearch.core.preflight.checks.auto_create_index import look_at_auto_create_index
+from dynamo_opensearch.core.preflight.checks.cluster import look_at_cluster
+from dynamo_opensearch.core.preflight.checks.cognito import look_at_cognito
+from dynamo_opensearch.core.preflight.checks.dead_letter_alarm import look_at_dead_letter_alarm
+from dynamo_opensearch.core.preflight.checks.dead_letters import look_at_dead_letters
+from dynamo_opensearch.core.preflight.checks.event_source_mapping import look_at_event_source_mapping
+from dynamo_opensearch.core.preflight.checks.free_disk import look_at_free_disk
+from dynamo_opensearch.core.preflight.checks.index_mapping import look_at_index_mapping
+from dynamo_opensearch.core.preflight.checks.indexer_function import look_at_indexer_function
+from dynamo_opensearch.core.preflight.checks.reachability import REACHABILITY, look_at_reachability
+from dynamo_opensearch.core.preflight.checks.roles import look_at_roles
+from dynamo_opensearch.core.preflight.checks.stream import look_at_stream
+from dynamo_opensearch.core.preflight.checks.table import look_at_table
+from dynamo_opensearch.core.preflight.checks.vpc_endpoint import look_at_vpc_endpoint
 from dynamo_opensearch.core.preflight.findings import BlockedError, CheckResult, Finding, NotAskedForError
-from dynamo_opensearch.core.preflight.free_disk import look_at_free_disk
-from dynamo_opensearch.core.preflight.index_mapping import look_at_index_mapping
-from dynamo_opensearch.core.preflight.indexer_function import look_at_indexer_function
 from dynamo_opensearch.core.preflight.look import Look, compare
-from dynamo_opensearch.core.preflight.reachability import REACHABILITY, look_at_reachability
 from dynamo_opensearch.core.preflight.refusals import refused_finding
-from dynamo_opensearch.core.preflight.roles import look_at_roles
 from dynamo_opensearch.core.preflight.side import Side
-from dynamo_opensearch.core.preflight.stream import look_at_stream
-from dynamo_opensearch.core.preflight.table import look_at_table
-from dynamo_opensearch.core.preflight.vpc_endpoint import look_at_vpc_endpoint
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,8 +12,8 @@ from dynamo_opensearch.core.cutover.mapping.errors import (
     NoDestinationError,
 )
 from dynamo_opensearch.core.cutover.mapping.search import find_mapping, mapping_at_rest, stream_of
-from dynamo_opensearch.core.preflight.dead_letters import queue_url
-from dynamo_opensearch.core.preflight.event_source_mapping import indexer_settings, invoked, losing_findings
+from dynamo_opensearch.core.preflight.checks.dead_letters import queue_url
+from dynamo_opensearch.core.preflight.checks.event_source_mapping import indexer_settings, invoked, losing_findings
 from dynamo_opensearch.core.preflight.mapping_settings import PARTIAL, RETRIES, mapping_fields, slow_findings
 from dynamo_opensearch.core.preflight.side import Side
 from dynamo_opensearch.core.targets.environment import IndexerSettings

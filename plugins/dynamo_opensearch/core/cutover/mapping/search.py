@@ -10,10 +10,10 @@ from dynamo_opensearch.core.cutover.mapping.errors import (
     NoStreamError,
     SeveralMappingsError,
 )
-from dynamo_opensearch.core.preflight.event_source_mapping import function_and_qualifier, missing_mapping
+from dynamo_opensearch.core.preflight.checks.event_source_mapping import function_and_qualifier, missing_mapping
+from dynamo_opensearch.core.preflight.checks.stream import has_stream
 from dynamo_opensearch.core.preflight.findings import Finding
 from dynamo_opensearch.core.preflight.side import Side
-from dynamo_opensearch.core.preflight.stream import has_stream
 from dynamo_opensearch.core.targets.environment import IndexerSettings
 
 SETTLE_S = 300.0

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from dynamo_opensearch.core.aws.control_plane import ResourceMissingError
+from dynamo_opensearch.core.preflight.checks.stream import has_stream
 from dynamo_opensearch.core.preflight.findings import Finding, NotAskedForError
 from dynamo_opensearch.core.preflight.look import Look, in_terraform, shown
 from dynamo_opensearch.core.preflight.mapping_settings import (
@@ -17,7 +18,6 @@ from dynamo_opensearch.core.preflight.mapping_settings import (
 )
 from dynamo_opensearch.core.preflight.refusals import with_refusals
 from dynamo_opensearch.core.preflight.side import Side
-from dynamo_opensearch.core.preflight.stream import has_stream
 from dynamo_opensearch.core.targets.environment import IndexerSettings
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from dynamo_opensearch.core.aws.control_plane import ControlPlane, ResourceMissingError
 from dynamo_opensearch.core.aws.metrics import Metric, highest_values
 from dynamo_opensearch.core.dynamodb.iterator_age import LOOK_BACK_S
-from dynamo_opensearch.core.preflight.event_source_mapping import indexer_settings
+from dynamo_opensearch.core.preflight.checks.event_source_mapping import indexer_settings
 from dynamo_opensearch.core.preflight.findings import Finding
 from dynamo_opensearch.core.preflight.look import Look, in_terraform
 from dynamo_opensearch.core.preflight.side import Side

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from dynamo_opensearch.core.preflight.dead_letters import dead_letter_settings, queue_name
+from dynamo_opensearch.core.preflight.checks.dead_letters import dead_letter_settings, queue_name
 from dynamo_opensearch.core.preflight.findings import Finding
 from dynamo_opensearch.core.preflight.lines import compact
 from dynamo_opensearch.core.preflight.look import Look, in_terraform

@@ -5,6 +5,7 @@ from typing import Any
 
 from dynamo_opensearch.core.aws.control_plane import ResourceMissingError
 from dynamo_opensearch.core.errors import AccessDeniedError
+from dynamo_opensearch.core.preflight.checks.stream import has_stream
 from dynamo_opensearch.core.preflight.findings import Finding, NotAskedForError
 from dynamo_opensearch.core.preflight.lines import compact
 from dynamo_opensearch.core.preflight.look import Look
@@ -26,7 +27,6 @@ from dynamo_opensearch.core.preflight.policies.writing import policy
 from dynamo_opensearch.core.preflight.refusals import refused_finding, with_refusals
 from dynamo_opensearch.core.preflight.role_actions import RoleOfTarget, action_findings
 from dynamo_opensearch.core.preflight.side import Side
-from dynamo_opensearch.core.preflight.stream import has_stream
 
 _ASSUME = "sts:AssumeRole"
 
