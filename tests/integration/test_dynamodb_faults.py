@@ -9,11 +9,12 @@ from dynamo_opensearch.core.clock import MissingDateError, WorkerClockError
 from dynamo_opensearch.core.dynamodb.errors import TableMissingError
 from dynamo_opensearch.core.dynamodb.fast_parsing import install_fast_parsing
 from dynamo_opensearch.core.dynamodb.scan import ScanSettings, count_items
-from dynamo_opensearch.core.dynamodb.stream_changes import count_changes
+from dynamo_opensearch.core.dynamodb.stream_client import StreamClient
 from dynamo_opensearch.core.dynamodb.table_client import TableClient
 from dynamo_opensearch.core.dynamodb.table_description import TableNotReadyError, describe_table
 from dynamo_opensearch.core.errors import AccessDeniedError, ServiceUnavailableError
 from dynamo_opensearch.core.offer import delivery
+from dynamo_opensearch.core.stream.changes import ChangeCounter, StreamChanges
 from tests.integration.conftest import MakeRig
 from tests.support import faults, oracle
 from tests.support.fakes import quick_retry
@@ -187,6 +188,7 @@ def test_counting_survives_throttling(rig: Rig, dynamodb_proxy: FaultProxy) -> N
 def test_what_changed_since_a_moment_is_counted_in_the_stream(make_rig: MakeRig, either_dynamodb: Server) -> None:
     rig = make_rig(direct_dynamodb=either_dynamodb.url)
     rig.create_table(stream=True)
+    began_s = time.time()
     rig.put([small_item(number) for number in range(10)])
     rig.put([small_item(number, "second") for number in range(4)])
     rig.boto.delete_item(TableName=rig.table, Key={"id": {"S": "k0009"}})
@@ -195,9 +197,14 @@ def test_what_changed_since_a_moment_is_counted_in_the_stream(make_rig: MakeRig,
     streams = oracle.client(either_dynamodb.url, "dynamodbstreams")
     install_fast_parsing(streams)
     try:
-        changes = count_changes(streams, arn, 0, rig.clock, rig.retry)
-        later = count_changes(streams, arn, int((time.time() + 60) * 1e6), rig.clock, rig.retry)
+        stream = StreamClient(streams, arn, rig.clock, rig.retry)
+        counter = ChangeCounter(stream, int(began_s * 1e6), rig.clock, rounding_s=60)
+        changes = counter.count()
+        rig.put([small_item(number, "third") for number in range(3)])
+        more = counter.count()
+        later = ChangeCounter(stream, int((time.time() + 120) * 1e6), rig.clock, rounding_s=60).count()
     finally:
         streams.close()
     assert (changes.inserted, changes.modified, changes.removed, changes.is_complete) == (10, 4, 1, True)
-    assert later.total == 0
+    assert (more.inserted, more.modified, more.removed, more.is_complete) == (10, 7, 1, True)
+    assert later == StreamChanges()

@@ -16,7 +16,7 @@ from dynamo_opensearch.core.compare.rows import SideRead
 from dynamo_opensearch.core.dynamodb.fast_parsing import install_fast_parsing
 from dynamo_opensearch.core.dynamodb.keyed_reads import KeyedReader
 from dynamo_opensearch.core.dynamodb.scan import ScanSettings, count_items
-from dynamo_opensearch.core.dynamodb.stream_changes import count_changes
+from dynamo_opensearch.core.dynamodb.stream_client import StreamClient
 from dynamo_opensearch.core.look.living import LivingIndices
 from dynamo_opensearch.core.look.reject_log import RejectLog
 from dynamo_opensearch.core.look.twice import TwiceLooker
@@ -37,6 +37,7 @@ from dynamo_opensearch.core.reconcile.repairing import RepairPorts, repair
 from dynamo_opensearch.core.reconcile.settling import Settled, SettlePorts, settle
 from dynamo_opensearch.core.reconcile.work_files import WorkFileMissingError
 from dynamo_opensearch.core.stamps import StampRule
+from dynamo_opensearch.core.stream.changes import ChangeCounter
 from dynamo_opensearch.core.targets.model import Target
 from tests.support import oracle
 from tests.support.fakes import MemorySink
@@ -151,11 +152,12 @@ class Reconciling:
         assert arn is not None
         streams = oracle.client(rig.direct_dynamodb, "dynamodbstreams")
         install_fast_parsing(streams)
+        stream = StreamClient(streams, arn, rig.clock, rig.retry)
         scan = ScanSettings(total_segments=plan.total_segments, consistent=True)
         ports = CountPorts(
             count_table=lambda: count_items(rig.table_client, scan, None, rig.clock),
             count_index=lambda: count_documents(rig.patient, plan.subject.index),
-            count_changes=lambda since_us: count_changes(streams, arn, since_us - 1_000_000, rig.clock, rig.retry),
+            changes_since=lambda since_us: ChangeCounter(stream, since_us, rig.clock, 1.0).count,
             lag_s=None,
             is_filtered=False,
             waits_s=self.waits_s,

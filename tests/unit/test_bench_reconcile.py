@@ -55,7 +55,9 @@ FLAT = EMPTY | {(step, rows): 200.0 for step in MEASURED_STEPS for rows in (300,
 
 def measured(read_s: float = 1.0, peaks_mb: Mapping[tuple[str, int], float] = FLAT) -> MeasuredReconcile:
     rounds = [one_round(depth, bare_s, read_s) for bare_s in (0.5, 1.0, 2.0) for depth in DEPTHS]
-    return MeasuredReconcile(rounds=rounds, memory=memory(peaks_mb), opensearch_version="3.8.0", loads=[0.5, 1.5])
+    return MeasuredReconcile(
+        items=300_000, rounds=rounds, memory=memory(peaks_mb), opensearch_version="3.8.0", loads=[0.5, 1.5]
+    )
 
 
 def test_a_reconciliation_is_all_of_its_tasks() -> None:
@@ -82,7 +84,7 @@ def test_a_task_that_is_too_large_misses_its_aim() -> None:
 
 def test_of_several_joining_tasks_the_largest_counts() -> None:
     smaller_too = [*memory(FLAT), *memory({("join", 3000): 10.0})]
-    found = aims(MeasuredReconcile(rounds=measured().rounds, memory=smaller_too))
+    found = aims(MeasuredReconcile(items=300_000, rounds=measured().rounds, memory=smaller_too))
     assert next(aim.value for aim in found if aim.aim.startswith("joining: peak")) == 100
 
 

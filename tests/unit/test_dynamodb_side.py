@@ -21,7 +21,6 @@ from dynamo_opensearch.core.dynamodb.errors import DynamoDbRequestError, TableMi
 from dynamo_opensearch.core.dynamodb.keyed_reads import KeyedReader
 from dynamo_opensearch.core.dynamodb.pacing import ReadUnitPacer
 from dynamo_opensearch.core.dynamodb.scan import ScanSettings, count_items, scan_segment
-from dynamo_opensearch.core.dynamodb.stream_changes import count_changes
 from dynamo_opensearch.core.dynamodb.table_client import TableClient
 from dynamo_opensearch.core.dynamodb.table_description import (
     TableKeyError,
@@ -282,49 +281,3 @@ def test_a_wrong_key_and_another_table_are_refused(clock: FakeClock) -> None:
         check_same_table(description, "t0")
     check_key(description, ("PK", "SK"))
     check_same_table(description, "t1")
-
-
-def stream_record(name: str, second: int) -> dict[str, Any]:
-    return {"eventName": name, "dynamodb": {"ApproximateCreationDateTime": second, "SequenceNumber": "1"}}
-
-
-def streams(clock: FakeClock, records: list[Any], shards: tuple[str, ...] = ("s1",)) -> ScriptedClient:
-    described = [{"StreamDescription": {"Shards": [{"ShardId": one} for one in shards]}}]
-    return ScriptedClient(
-        clock, describe_stream=described, get_shard_iterator=[{"ShardIterator": "i"}], get_records=records
-    )
-
-
-def test_changes_since_a_moment_are_counted_by_kind(clock: FakeClock) -> None:
-    page = {
-        "Records": [stream_record("INSERT", 99), stream_record("INSERT", 100), stream_record("MODIFY", 101)],
-        "NextShardIterator": "i",
-    }
-    last = {"Records": [stream_record("REMOVE", 102)]}
-    empty = {"Records": [], "NextShardIterator": "i"}
-    changes = count_changes(streams(clock, [page, empty, empty, last]), "arn", 100_000_000, clock, quick_retry())
-    assert (changes.inserted, changes.modified, changes.removed, changes.total) == (1, 1, 1, 3)
-    assert str(changes) == "1 inserted, 1 modified, 1 removed"
-
-
-def test_the_head_is_believed_after_several_empty_pages(clock: FakeClock) -> None:
-    client = streams(clock, [{"Records": [], "NextShardIterator": "i"}])
-    assert count_changes(client, "arn", 0, clock, quick_retry()).total == 0
-    assert len([name for name, _ in client.calls if name == "get_records"]) == 3
-
-
-def test_a_long_stream_is_not_read_to_its_end_and_says_so(clock: FakeClock) -> None:
-    page = {"Records": [stream_record("INSERT", 100)], "NextShardIterator": "i"}
-    changes = count_changes(streams(clock, [page]), "arn", 0, clock, quick_retry())
-    assert not changes.is_complete
-    assert str(changes).startswith("at least 500 inserted")
-
-
-def test_a_throttled_stream_is_waited_for(clock: FakeClock) -> None:
-    records = [error("LimitExceededException"), error("ProvisionedThroughputExceededException"), {"Records": []}]
-    assert count_changes(streams(clock, records), "arn", 0, clock, quick_retry()).is_complete
-
-
-def test_a_stream_that_may_not_be_read_is_refused(clock: FakeClock) -> None:
-    with pytest.raises(AccessDeniedError, match="dynamodb:GetRecords"):
-        count_changes(streams(clock, [error("AccessDeniedException")]), "arn", 0, clock, quick_retry())

@@ -9,10 +9,10 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException
 from airflow.utils.types import DagRunType
 
-from dynamo_opensearch.core.dynamodb.stream_changes import StreamChanges
 from dynamo_opensearch.core.errors import AccessDeniedError, PassingError
 from dynamo_opensearch.core.reconcile.causes import Surroundings
 from dynamo_opensearch.core.reconcile.history import keep_night, load_nights
+from dynamo_opensearch.core.stream.changes import StreamChanges
 from dynamo_opensearch.core.targets.airflow_settings import AirflowSettings, Reconciliation
 from dynamo_opensearch.core.targets.model import Budgets
 from dynamo_opensearch.operators.reconcile import comparing
@@ -41,7 +41,7 @@ def rig() -> MemoryRig:
 def connections(rig: MemoryRig, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> RigConnections:
     monkeypatch.setenv("AIRFLOW_HOME", str(tmp_path))
     monkeypatch.setattr(comparing, "look_around", lambda *_: Surroundings())
-    monkeypatch.setattr(reconciling, "_changes_counter", lambda *_: lambda since_us: StreamChanges())
+    monkeypatch.setattr(reconciling, "_changes_counter", lambda *_: lambda since_us: StreamChanges)
     return connect_rig(monkeypatch, rig)
 
 

@@ -11,9 +11,9 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow.providers.standard.operators.hitl import ApprovalOperator
 
-from dynamo_opensearch.core.dynamodb.stream_changes import StreamChanges
 from dynamo_opensearch.core.errors import PassingError
 from dynamo_opensearch.core.reconcile.causes import Surroundings
+from dynamo_opensearch.core.stream.changes import StreamChanges
 from dynamo_opensearch.core.targets.model import Budgets
 from dynamo_opensearch.operators.reconcile import comparing
 from dynamo_opensearch.operators.reconcile.repair import (
@@ -49,7 +49,7 @@ def rig() -> MemoryRig:
 def connections(rig: MemoryRig, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> RigConnections:
     monkeypatch.setenv("AIRFLOW_HOME", str(tmp_path))
     monkeypatch.setattr(comparing, "look_around", lambda *_: Surroundings())
-    monkeypatch.setattr(reconciling, "_changes_counter", lambda *_: lambda since_us: StreamChanges())
+    monkeypatch.setattr(reconciling, "_changes_counter", lambda *_: lambda since_us: StreamChanges)
     return connect_rig(monkeypatch, rig)
 
 

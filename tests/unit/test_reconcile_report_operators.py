@@ -11,10 +11,10 @@ from airflow.sdk import BaseNotifier
 
 from dynamo_opensearch.core.dead_letters.messages import Message
 from dynamo_opensearch.core.dead_letters.parking import ParkedMessage
-from dynamo_opensearch.core.dynamodb.stream_changes import StreamChanges
 from dynamo_opensearch.core.reconcile.causes import Surroundings
 from dynamo_opensearch.core.reconcile.gate import SidesDifferError
 from dynamo_opensearch.core.reconcile.history import load_nights
+from dynamo_opensearch.core.stream.changes import StreamChanges
 from dynamo_opensearch.core.targets.airflow_settings import AirflowSettings, Notifier
 from dynamo_opensearch.operators.dead_letter_files import parking_of
 from dynamo_opensearch.operators.reconcile import comparing
@@ -42,7 +42,7 @@ def rig() -> MemoryRig:
 def connections(rig: MemoryRig, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> RigConnections:
     monkeypatch.setenv("AIRFLOW_HOME", str(tmp_path))
     monkeypatch.setattr(comparing, "look_around", lambda *_: Surroundings())
-    monkeypatch.setattr(reconciling, "_changes_counter", lambda *_: lambda since_us: StreamChanges())
+    monkeypatch.setattr(reconciling, "_changes_counter", lambda *_: lambda since_us: StreamChanges)
     return connect_rig(monkeypatch, rig)
 
 

@@ -6,18 +6,18 @@ from typing import Any
 import pytest
 
 from dynamo_opensearch.core.dead_letters.messages import Depth
-from dynamo_opensearch.core.dynamodb.stream_changes import StreamChanges
 from dynamo_opensearch.core.errors import AccessDeniedError
 from dynamo_opensearch.core.reconcile.plan import Part
 from dynamo_opensearch.core.reconcile.reading import read_part
 from dynamo_opensearch.core.targets.environment import DeadLetterSettings, Environment, IndexerSettings
 from dynamo_opensearch.core.targets.model import Budgets
 from dynamo_opensearch.wiring import reconciling
-from tests.support.fakes import NOW_US
+from tests.support.fakes import FakeClock
 from tests.support.reconcile_rig import FolderFiles
 from tests.support.reconciled import MemoryRig
 from tests.support.reconciled_target import RigConnections, connect_rig
 from tests.support.reconciliations import plan, subject
+from tests.support.scripted_stream import ARN, ScriptedStream
 
 
 @pytest.fixture
@@ -125,27 +125,24 @@ def test_a_large_table_is_counted_in_few_segments(monkeypatch: pytest.MonkeyPatc
     assert {asked["TotalSegments"] for asked in rig.items.scans} == {reconciling.MOST_COUNTING_SEGMENTS}
 
 
-def test_the_stream_is_asked_since_earlier_by_rounding_and_margin(
+def test_the_stream_is_asked_since_earlier_by_a_margin_and_what_its_times_are_rounded_by(
     monkeypatch: pytest.MonkeyPatch, rig: MemoryRig
 ) -> None:
-    """Times are rounded down; an eventually consistent scan, and a worker's clock, are a margin off at most."""
-    asked: list[Any] = []
-
-    def changes(*arguments: Any) -> StreamChanges:
-        asked.append(arguments)
-        return StreamChanges(inserted=1)
-
-    monkeypatch.setattr(reconciling, "count_changes", changes)
+    """An eventually consistent scan, and a worker's clock, are a margin off at most."""
+    stream = ScriptedStream(FakeClock())
+    stream.add_shard("s1")
     connections = connect(monkeypatch, rig, {"stream_rounding_s": 60, "margin_s": 65})
-    count = reconciling.count_ports(connections, plan(subject=subject(stream_arn="arn"))).count_changes
-    assert count is not None
-    assert count(NOW_US).inserted == 1
-    assert asked == [("streams_client", "arn", NOW_US - 125_000_000)]
+    monkeypatch.setattr(Aws, "streams_client", lambda _: stream, raising=False)
+    for before_s in (126, 124):
+        stream.change("s1", f"{before_s}", "INSERT", disorder_s=-before_s)
+    changes_since = reconciling.count_ports(connections, plan(subject=subject(stream_arn=ARN))).changes_since
+    assert changes_since is not None
+    assert changes_since(stream.clock.time_us())().inserted == 1
 
 
 def test_without_a_stream_nothing_is_asked(monkeypatch: pytest.MonkeyPatch, rig: MemoryRig) -> None:
     connections = connect(monkeypatch, rig)
-    assert reconciling.count_ports(connections, plan(subject=subject(stream_arn=None))).count_changes is None
+    assert reconciling.count_ports(connections, plan(subject=subject(stream_arn=None))).changes_since is None
 
 
 # What else is wrong

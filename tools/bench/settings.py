@@ -11,7 +11,7 @@ class Settings:
     """``emulator_items``: from MiniStack and DynamoDB Local, which take long to load. ``large_cycles``: memory.
 
     For the rebuild: ``follow_changes`` in the follower's stream, ``swaps``. ``replay_records``: named by dead letters.
-    ``reconcile_cycles``: memory of a reconciliation of so many times the items, and of so many.
+    ``reconcile_cycles``: a reconciliation of so many times the items; its memory also of so many.
     """
 
     items: int = 100_000

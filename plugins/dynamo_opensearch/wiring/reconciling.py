@@ -11,7 +11,7 @@ from dynamo_opensearch.core.compare.index_side import routing_of_aliases
 from dynamo_opensearch.core.compare.looking import Looker
 from dynamo_opensearch.core.compare.removing import StrayRemover
 from dynamo_opensearch.core.dynamodb.scan import ScanSettings, count_items
-from dynamo_opensearch.core.dynamodb.stream_changes import StreamChanges, count_changes
+from dynamo_opensearch.core.dynamodb.stream_client import StreamClient
 from dynamo_opensearch.core.errors import SyncError
 from dynamo_opensearch.core.look.reject_log import RejectLog
 from dynamo_opensearch.core.look.twice import TwiceLooker
@@ -25,6 +25,7 @@ from dynamo_opensearch.core.reconcile.reading import ReadPorts, depth_of
 from dynamo_opensearch.core.reconcile.repairing import RepairPorts
 from dynamo_opensearch.core.reconcile.settling import SettlePorts
 from dynamo_opensearch.core.reconcile.work_files import WorkFiles
+from dynamo_opensearch.core.stream.changes import ChangeCounter, StreamChanges
 from dynamo_opensearch.wiring.dead_letters import dead_letter_depth
 from dynamo_opensearch.wiring.rebuilding import indexer_age_s
 from dynamo_opensearch.wiring.replaying import keyed_reader, living_indices
@@ -120,7 +121,7 @@ def count_ports(connections: TargetConnections, plan: ReconcilePlan) -> CountPor
     return CountPorts(
         count_table=lambda: _count_table(connections, plan.total_segments),
         count_index=lambda: count_documents(connections.patient, index),
-        count_changes=_changes_counter(connections, plan.subject.stream_arn),
+        changes_since=_changes_counter(connections, plan.subject.stream_arn),
         lag_s=None if plan.lag_s is None else plan.lag_s + since_plan_s,  # if the indexer has not moved since
         is_filtered=target.documents.filter is not None,
         waits_s=settle_waits_s(connections, plan),
@@ -192,13 +193,18 @@ def _count_table(connections: TargetConnections, total_segments: int) -> tuple[i
     return count_items(connections.table, settings, budgets.read_units_per_s, connections.clock)
 
 
-def _changes_counter(connections: TargetConnections, stream_arn: str | None) -> Callable[[int], StreamChanges] | None:
+def _changes_counter(
+    connections: TargetConnections, stream_arn: str | None
+) -> Callable[[int], Callable[[], StreamChanges]] | None:
     if stream_arn is None:
         return None
 
-    def count(since_us: int) -> StreamChanges:
-        # Times are rounded down, and an eventually consistent scan may miss what is younger than a margin.
-        rounded_us = since_us - round((connections.stamps.stream_rounding_s + connections.stamps.margin_s) * 1e6)
-        return count_changes(connections.dynamodb.streams_client(), stream_arn, rounded_us)
+    def since(moment_us: int) -> Callable[[], StreamChanges]:
+        streams = connections.dynamodb.streams_client()
+        stream = StreamClient(streams, stream_arn, connections.clock, connections.retry)
+        # An eventually consistent scan may miss what is younger than a margin.
+        margin_us = round(connections.stamps.margin_s * 1e6)
+        rounding_s = connections.stamps.stream_rounding_s
+        return ChangeCounter(stream, moment_us - margin_us, connections.clock, rounding_s).count
 
-    return count
+    return since

@@ -55,8 +55,9 @@ class Round:
 
 @dataclass(frozen=True, kw_only=True)
 class MeasuredReconcile:
-    """All runs, in order of rounds."""
+    """All runs, in order of rounds. ``items``: of the smaller table, which the rounds read."""
 
+    items: int
     rounds: list[Round] = field(default_factory=list)
     memory: list[MemoryRun] = field(default_factory=list)
     opensearch_version: str = ""
@@ -73,13 +74,14 @@ def measure(settings: Settings, say: Say) -> MeasuredReconcile:
     pages = sources.recording(settings.items)
     bodies = sources.bulk_bodies(pages)
     with opensearch.started(sources.FOLDER / "opensearch", heap=OPENSEARCH_HEAP) as server:
-        with made_ready(say, server, pages, bodies, settings.items, 1) as ground:
-            rounds = list(_rounds(ground, settings.rounds))
+        rounds: list[Round] = []
         memory: list[MemoryRun] = []
         for cycles in settings.reconcile_cycles:
             with made_ready(say, server, pages, bodies, settings.items, cycles) as ground:
+                rounds = rounds or list(_rounds(ground, settings.rounds))
                 memory += measure_memory(ground)
         return MeasuredReconcile(
+            items=settings.items * settings.reconcile_cycles[0],
             rounds=rounds,
             memory=memory,
             opensearch_version=http.call(server.url)["version"]["number"],

@@ -36,7 +36,8 @@ def figures(settings: Settings, measured: MeasuredReconcile) -> dict[str, Any]:
     """Everything that is worth keeping, as JSON."""
     return {
         **header(settings, measured.loads, measured.opensearch_version),
-        "depths": {depth: _rows(settings.items, _at(measured.rounds, depth)) for depth in DEPTHS},
+        "items": measured.items,
+        "depths": {depth: _rows(measured.items, _at(measured.rounds, depth)) for depth in DEPTHS},
         "tasks": [row for depth in DEPTHS for row in _task_rows(depth, _at(measured.rounds, depth))],
         "memory": _memory_rows(measured.memory),
         "aims": [asdict(aim) | {"is_met": aim.is_met} for aim in aims(measured)],

@@ -8,7 +8,7 @@ from tools.bench.table import Grid, aims_grid, figure
 
 def grids(figures: dict[str, Any]) -> list[Grid]:
     """All of them."""
-    items = figures["settings"]["items"]
+    items = figures["items"]
     return [
         *(_depth_grid(depth, items, rows) for depth, rows in figures["depths"].items()),
         Grid(

@@ -1,8 +1,10 @@
 """An index that holds what the table does: every member of a recording, as often as the recording is replayed."""
 
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from http import HTTPStatus
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from tools.local import http
 from tools.local.members import HASH_KEY
 
 _THREADS = 4
+_MOST_TRIES = 60
 _STORED_ONLY: dict[str, Any] = {"settings": {"index": {}}, "mappings": {"dynamic": "false"}}
 """No field is indexed: a reading looks at ids and sources only, and the index is there sooner."""
 _ANSWER_FIELDS = "errors,items.*.status"
@@ -52,12 +55,22 @@ def _load(url: str, index: str, bodies: Path, cycles: int) -> None:
         address = urlsplit(url)
         connection = HTTPConnection(address.hostname or "", address.port)
         for body, cycle in tasks[number::_THREADS]:
-            headers = {"Content-Type": "application/x-ndjson"}
-            path = f"/{index}/_bulk?filter_path={_ANSWER_FIELDS}"
-            connection.request("POST", path, body_of_cycle(body, cycle), headers)
-            if orjson.loads(connection.getresponse().read())["errors"]:
+            if orjson.loads(_accepted(connection, index, body_of_cycle(body, cycle)))["errors"]:
                 raise RuntimeError("a document was refused")
         connection.close()
 
     with ThreadPoolExecutor(_THREADS) as threads:
         list(threads.map(send, range(_THREADS)))
+
+
+def _accepted(connection: HTTPConnection, index: str, body: bytes) -> bytes:
+    """The answer to a bulk request, sent again as long as OpenSearch has no memory for it."""
+    for _ in range(_MOST_TRIES):
+        path, headers = f"/{index}/_bulk?filter_path={_ANSWER_FIELDS}", {"Content-Type": "application/x-ndjson"}
+        connection.request("POST", path, body, headers)
+        response = connection.getresponse()
+        answer = response.read()
+        if response.status != HTTPStatus.TOO_MANY_REQUESTS:
+            return answer
+        time.sleep(1)
+    raise RuntimeError(f"OpenSearch refused a bulk request {_MOST_TRIES} times: 429")

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from dynamo_opensearch.core.clock import Clock
-from dynamo_opensearch.core.dynamodb.stream_changes import StreamChanges
 from dynamo_opensearch.core.reconcile.counts import SideCounts
+from dynamo_opensearch.core.stream.changes import StreamChanges
 
 log = logging.getLogger(__name__)
 
@@ -21,15 +21,15 @@ _LONG_STREAM = "the stream was too long to read: more was written meanwhile than
 class CountPorts:
     """How both sides are counted.
 
-    ``count_table``: items that belong and read units. ``count_index``: documents after a refresh. ``count_changes``:
-    the stream's records since a moment (microseconds since 1970); None where there is no stream. ``lag_s``: seconds
-    that the indexer is behind. ``is_filtered``: a changed item may begin or cease to belong. ``waits_s``: between
-    counts that differ, together longer than the indexer's lag.
+    ``count_table``: items that belong and read units. ``count_index``: documents after a refresh. ``changes_since``:
+    a counter of the stream's records from a moment (microseconds since 1970) until it is asked; None where there is
+    no stream. ``lag_s``: seconds that the indexer is behind. ``is_filtered``: a changed item may begin or cease to
+    belong. ``waits_s``: between counts that differ, together longer than the indexer's lag.
     """
 
     count_table: Callable[[], tuple[int, float]]
     count_index: Callable[[], int]
-    count_changes: Callable[[int], StreamChanges] | None
+    changes_since: Callable[[int], Callable[[], StreamChanges]] | None
     lag_s: float | None
     is_filtered: bool
     waits_s: tuple[float, ...]
@@ -56,26 +56,32 @@ def count_sides(ports: CountPorts) -> SideCounts:
     began_us = ports.clock.time_us()
     table_count, read_units = ports.count_table()
     counts = SideCounts(table_count=table_count, index_count=ports.count_index(), read_units=read_units)
+    if not counts.difference:
+        return counts
+    since_us = began_us - round((ports.lag_s or 0.0) * 1e6)
+    count_changes = None if ports.changes_since is None else ports.changes_since(since_us)
     for wait_s in ports.waits_s:
         if not counts.difference:
             return counts
-        counts = _explained(counts, began_us, ports)
+        counts = _explained(counts, count_changes, is_filtered=ports.is_filtered)
         if not counts.unexplained:
             return counts
         log.info("%d more or fewer than explained, counting the index again in %g s", counts.unexplained, wait_s)
         ports.clock.sleep(wait_s)
         index_count = ports.count_index()
         counts = SideCounts(table_count=table_count, index_count=index_count, read_units=read_units)
-    counts = _explained(counts, began_us, ports)
-    return counts if ports.count_changes is not None or not counts.difference else _counted_again(counts, ports)
+    counts = _explained(counts, count_changes, is_filtered=ports.is_filtered)
+    return counts if count_changes is not None or not counts.difference else _counted_again(counts, ports)
 
 
-def _explained(counts: SideCounts, began_us: int, ports: CountPorts) -> SideCounts:
+def _explained(
+    counts: SideCounts, count_changes: Callable[[], StreamChanges] | None, *, is_filtered: bool
+) -> SideCounts:
     """With what was written since the indexer's position when the counting began."""
-    if ports.count_changes is None:
+    if count_changes is None:
         return counts
-    changes = ports.count_changes(began_us - round((ports.lag_s or 0.0) * 1e6))
-    written = changes.inserted + changes.removed + (changes.modified if ports.is_filtered else 0)
+    changes = count_changes()
+    written = changes.inserted + changes.removed + (changes.modified if is_filtered else 0)
     if changes.is_complete:
         return _with(counts, written)
     return _with(counts, max(written, abs(counts.difference)), _LONG_STREAM)
