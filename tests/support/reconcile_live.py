@@ -14,14 +14,14 @@ from tests.support import oracle
 from tests.support.by_hand import listed
 from tests.support.harm import NESTED, Difference, Document, delete_documents, write_documents
 from tests.support.indexing import IndexingHandler, create_streaming_table, mapped
-from tests.support.live_traffic import TableTraffic
 from tests.support.reconcile_rig import Reconciling
 from tests.support.rig import Rig
+from tests.support.traffic_process import TrafficProcess
 from tools.local import members
 from tools.local.event_source_mapping import EventSourceMapping, MappingSettings
 
 LAG_S = 3.0
-PER_S = 260.0
+PER_S = 300.0
 CHURNED = 500
 
 
@@ -30,7 +30,7 @@ class Live:
     """Members 0 to ``stable`` - 1 are updated, ``CHURNED`` come and go, and ``quiet`` more are left alone."""
 
     one: Reconciling
-    traffic: TableTraffic
+    traffic: TrafficProcess
     mapping: EventSourceMapping
     stable: int
     quiet: int
@@ -144,7 +144,7 @@ def live(
     rig.create_index(NESTED, {"number_of_shards": 2})
     rig.copy()
     one = Reconciling(rig, scratch, **settings)
-    traffic = TableTraffic(rig.direct_dynamodb, rig.table, stable, CHURNED, per_s=PER_S)
+    traffic = TrafficProcess(rig.direct_dynamodb, rig.table, stable, CHURNED, per_s=PER_S)
     with mapped(rig, IndexingHandler(rig), MappingSettings(batch_size=200, lag_s=LAG_S)) as mapping:
         mapping.wait_until_caught_up(300)
         with traffic:
