@@ -6,6 +6,7 @@ this also judges tools/iam/operations.py. For some services it knows no resource
 
 import json
 import urllib.error
+import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from http import HTTPStatus
@@ -21,7 +22,7 @@ from tests.support.ready_environment import ACCOUNT, ReadyEnvironment, archive
 from tests.support.service_rig import create_function
 from tests.system.airflow_deployment import DAG_ID as BACKFILL
 from tests.system.airflow_deployment import Deployment, deployed
-from tests.system.live_members import CLEAN_UP, FOLLOW, REINDEX, REPLAY, ROLLBACK, wait_for_end
+from tests.system.live_members import CLEAN_UP, FOLLOW, REINDEX, REPLAY, ROLLBACK, indexed, wait_for_end
 from tools.iam.calls import Calls
 from tools.iam.own_names import Asked, own_policy
 from tools.local import connections, ministack, ports
@@ -29,7 +30,8 @@ from tools.local.airflow_api import AirflowApi
 from tools.local.ministack import REGION
 
 RECONCILE, PREFLIGHT, ROLLBACK_SERVICE = "members_reconcile", "members_preflight", "members_rollback_service"
-DAGS = (BACKFILL, REINDEX, ROLLBACK, REPLAY, RECONCILE, PREFLIGHT, ROLLBACK_SERVICE, FOLLOW, CLEAN_UP)
+CUTOVER = "members_cutover"
+DAGS = (BACKFILL, REINDEX, ROLLBACK, REPLAY, RECONCILE, PREFLIGHT, ROLLBACK_SERVICE, CUTOVER, FOLLOW, CLEAN_UP)
 ITEMS = 300
 pytestmark = pytest.mark.soak
 
@@ -287,6 +289,18 @@ def test_cleanup_deletes_what_is_past_its_time(rights: Rights) -> None:
     run_id = rights.deployment.airflow.trigger(CLEAN_UP, {})
     assert wait_for_end(rights.deployment, run_id, CLEAN_UP) == "success"
     assert refusals(logs_of_all_runs(rights, CLEAN_UP)) == []
+
+
+def test_a_cutover_to_other_code_with_its_policy_alone(rights: Rights) -> None:
+    ready = rights.ready
+    package = rights.deployment.include.parent / "indexer.zip"
+    with zipfile.ZipFile(package, "w") as file:
+        file.writestr("h.py", "def handler(event, context):\n    return {}\n")
+    ready.settings["indexer"]["package"] = str(package)
+    rights.write_target()
+    rights.give(CUTOVER)
+    with indexed(rights.deployment, starting_position="LATEST", table=ready.table):
+        rights.succeeds(CUTOVER, approval=False)
 
 
 @pytest.mark.parametrize(

@@ -108,6 +108,7 @@ def indexed(
     batch_size: int = 200,
     retries: RetrySettings = TWICE_AND_SPLIT,
     starting_position: StartingPosition = "TRIM_HORIZON",
+    table: str = members.TABLE,
 ) -> Iterator[Any]:
     """The reference indexer behind a local event source mapping; yields it, the SQS client and the queue's address."""
     sqs = oracle.client(deployment.aws.url, "sqs")
@@ -131,7 +132,7 @@ def indexed(
         def handle(event: Any, context: Any) -> Any:
             return made.index(event, context.get_remaining_time_in_millis() / 1000).response()
 
-        arn = deployment.dynamodb.describe_table(TableName=members.TABLE)["Table"]["LatestStreamArn"]
+        arn = deployment.dynamodb.describe_table(TableName=table)["Table"]["LatestStreamArn"]
         settings = MappingSettings(
             batch_size=batch_size, starting_position=starting_position, retries=retries, lag_s=lag_s, fails=fails
         )
