@@ -42,6 +42,7 @@ def fresh_index(url: str, index: str, mapping: dict[str, Any] | None = None, ali
     whole = mapping or {"settings": {"index": {}}, "mappings": LIGHT_MAPPING}
     settings = {**whole["settings"], "index": {**whole["settings"]["index"], **_SETTINGS}}
     body = {"settings": settings, "mappings": whole["mappings"], "aliases": {alias: {}}}
+    http.call(f"{url}/{index}?ignore_unavailable=true", method="DELETE", timeout_s=60)  # an interrupted run left it
     http.call(f"{url}/{index}", method="PUT", body=body, timeout_s=60)
     try:
         yield
