@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import orjson
 
-from dynamo_opensearch.core.compare.index_side import FIRST_PAGE, KEYS_FIELDS, next_page
+from dynamo_opensearch.core.compare.shard_pages import FIRST_PAGE, KEYS_FIELDS, next_page
 from dynamo_opensearch.core.compare.table_side import ItemRows
 from dynamo_opensearch.core.reconcile.plan import ReconcilePlan
 from dynamo_opensearch.core.reconcile.reading import depth_of
