@@ -84,7 +84,7 @@ def names_of(target: Target, environment: str, place: Place, others: Others, sta
     """
     target = target.in_environment(environment)
     told = arns_of(target, target.environments[environment], place)
-    arns = {**{f"<{name}>": found for name, found in told.items()}, **others}
+    arns = {**others, **{f"<{name}>": found for name, found in told.items() if found}}
     words = {
         "<partition>": place.partition,
         "<account>": place.account,
