@@ -36,7 +36,13 @@ class ItemRows:
     def _keys_only(self, items: list[Item]) -> Rows:
         belongs = self._belongs
         mine = items if belongs is None else [item for item in items if belongs(item)]
-        return self._make(self._builder.ids_of(mine), lambda: list(map(self._builder.key_of, mine)))
+
+        def keys() -> list[KeyValues]:
+            return list(map(self._builder.key_of, mine))
+
+        if (plain := self._builder.plain_ids(mine)) is not None:  # none of which is shortened
+            return make_rows(plain, routings=self._routings(len(plain), keys))
+        return self._make(self._builder.ids_of(mine), keys)
 
     def _with_content(self, items: list[Item]) -> Rows:
         documents, _, refused = self._builder.build(items)

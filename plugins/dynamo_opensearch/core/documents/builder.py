@@ -14,7 +14,7 @@ from dynamo_opensearch.core.documents.attribute_values import (
     plain_map,
 )
 from dynamo_opensearch.core.documents.field_rules import FieldRules
-from dynamo_opensearch.core.documents.ids import SEPARATOR, are_plain, document_id, routing_text
+from dynamo_opensearch.core.documents.ids import are_plain, document_id, routing_text
 from dynamo_opensearch.core.documents.transform import Transform, load_transform
 from dynamo_opensearch.core.errors import PermanentError
 
@@ -124,12 +124,18 @@ class DocumentBuilder:
             KeyError: an item lacks a key attribute.
             AttributeValueError: a key of a type that no DynamoDB key has.
         """
-        if len(self.key_attributes) == 1:
-            attribute = self.key_attributes[0]
-            texts: list[str] = [item[attribute].get("S", SEPARATOR) for item in items]
-            if are_plain(texts):
-                return texts
         return [document_id(self._key_of(item)) for item in items]
+
+    def plain_ids(self, items: Sequence[Item]) -> list[str] | None:
+        """The ids, where each key is one string that is its own id, as most are; None where one is not."""
+        if len(self.key_attributes) != 1:
+            return None
+        attribute = self.key_attributes[0]
+        try:
+            texts: list[str] = [item[attribute]["S"] for item in items]
+        except KeyError:
+            return None
+        return texts if are_plain(texts) else None
 
     def routing_of(self, key: KeyValues) -> str | None:
         """The routing of the document for the item with this key; None where the rules leave it alone."""
