@@ -120,6 +120,11 @@ REASONS = (
         "where the indexer has left the canary's document, a delete is offered by what the table says of its item",
     ),
     Reason("cutover", Right("es:DescribeDomain", "<opensearch>"), "a domain that is being made is waited for"),
+    Reason(
+        "cutover",
+        Right("s3:GetObject", "<indexer-package>"),
+        "the zip is compared with what the function has, and Lambda fetches it with the caller's rights",
+    ),
 )
 
 

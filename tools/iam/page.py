@@ -63,6 +63,7 @@ LEGEND = (
     ("<parking>, <parking-bucket>", "arn:aws:s3:::…", "`dead_letters.parking`, where it is in S3, and its bucket"),
     ("<name>", "a folder's name", "`name`"),
     ("<indexer>", "arn:aws:lambda:<region>:<account>:function:…", "`indexer.function`"),
+    ("<indexer-package>", "arn:aws:s3:::…/…", "`indexer.package`, where it is in S3"),
     (
         "<event-source-mapping>",
         "arn:aws:lambda:<region>:<account>:event-source-mapping:…",

@@ -26,6 +26,7 @@ _ENVIRONMENT = f"""
       function: members-indexer
       alias: live
       event_source_mapping: 9e471faa-d716-4725-925a-03fb5b2057ef
+      package: s3://members-code/indexer.zip
     vpc_endpoint:
       id: members
     cognito:

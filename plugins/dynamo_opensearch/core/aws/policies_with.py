@@ -254,6 +254,7 @@ POLICIES_WITH: dict[str, tuple[str, ...]] = {
     ),
     "s3:GetObject": (
         "<target>_backfill",
+        "<target>_cutover",
         "<target>_dlq_replay",
         "<target>_reconcile",
         "<target>_reindex",

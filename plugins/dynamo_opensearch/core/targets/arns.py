@@ -38,8 +38,9 @@ class Place:
 def arns_of(target: Target, environment: Environment, place: Place) -> dict[str, tuple[str, ...]]:
     """By name; nothing of what the file does not name. ``target``: as in that environment.
 
-    ``reports`` and ``parking`` are places in S3, a bucket or a prefix in it; ``opensearch`` is the cluster's domain,
-    ``vpc-domain`` one that stands in a VPC itself. Only ``role`` may have several.
+    ``reports`` and ``parking`` are places in S3, a bucket or a prefix in it, ``indexer-package`` an object there;
+    ``opensearch`` is the cluster's domain, ``vpc-domain`` one that stands in a VPC itself. Only ``role`` may have
+    several.
     """
     one_each = (
         ("table", place.arn("dynamodb", f"table/{target.table}")),
@@ -65,6 +66,9 @@ def _of_indexer(settings: IndexerSettings | None, place: Place) -> Named:
         yield "indexer", place.arn("lambda", f"function:{settings.function}")
         if (uuid := settings.event_source_mapping) is not None:
             yield "event-source-mapping", place.arn("lambda", f"event-source-mapping:{uuid}")
+        if settings.package is not None and settings.package.startswith("s3://"):
+            bucket, key = _bucket_of(settings.package)
+            yield "indexer-package", f"arn:{place.partition}:s3:::{bucket}/{key}"
 
 
 def _of_api(api: ApiSettings | None, place: Place) -> Named:
