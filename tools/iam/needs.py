@@ -79,7 +79,6 @@ class Reason(NamedTuple):
 
 _CLEARED = "a reconciliation of all content, with repair, removes the parked messages that it has made good"
 _REPLAYED = "a parked message whose items are done is removed"
-_EARLIER = "the files of earlier runs are removed"
 
 _WRITE_STATE = (
     "backfill",
@@ -99,7 +98,6 @@ REASONS = (
         for kind in _WRITE_STATE
     ),
     Reason("dlq_replay", Right("s3:DeleteObject", "<parking>/<name>/*"), _REPLAYED),
-    Reason("reconcile", Right("s3:DeleteObject", "<reports>/reconcile/<name>/*"), _EARLIER),
     Reason("reconcile", Right("s3:DeleteObject", "<parking>/<name>/*"), _CLEARED),
     Reason("reconcile", Right("s3:GetObject", "<parking>/<name>"), _CLEARED),
     Reason("reconcile", Right("s3:GetObject", "<parking>/<name>/*"), _CLEARED),
