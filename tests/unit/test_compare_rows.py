@@ -114,7 +114,7 @@ def test_partitions_joined_one_by_one_find_what_one_join_finds(tmp_path: Path) -
     assert totals == [Found(equal=285, missing=10, orphaned=10, stale=5)] * 2
 
 
-@pytest.mark.parametrize(("partitions", "held"), [(1, 5_000), (4, 4 * 1_250), (64, 64 * 500)])
+@pytest.mark.parametrize(("partitions", "held"), [(1, 10_000), (4, 4 * 2_500), (64, 64 * 500)])
 def test_few_rows_are_in_memory_whatever_the_number_of_partitions(tmp_path: Path, partitions: int, held: int) -> None:
     most = 0
     files = [tmp_path / f"{number}.parquet" for number in range(partitions)]

@@ -23,7 +23,7 @@ def go_on() -> None:
     """An ``OnPage`` that does nothing."""
 
 
-ROWS_IN_GROUP = 5_000
+ROWS_IN_GROUP = 10_000
 """Rows that a writer waits for before it writes them."""
 _LEAST_ROWS_IN_GROUP = 500
 
