@@ -11,6 +11,7 @@ from dynamo_opensearch.core.errors import SyncError
 from dynamo_opensearch.core.opensearch.alias import write_aliases
 from dynamo_opensearch.core.targets.include_folder import environment_name, include_folder
 from dynamo_opensearch.core.targets.loading import load_targets
+from dynamo_opensearch.core.targets.model import Target
 from dynamo_opensearch.wiring.target_connections import TargetConnections
 
 _IMPATIENT = RetryPolicy(give_up_after_s=3.0)
@@ -21,12 +22,19 @@ log = logging.getLogger(__name__)
 
 def followable_targets() -> list[str]:
     """Names of the enabled targets that have this deployment's environment; others tell of it in their own DAGs."""
-    targets = load_targets(include_folder()).targets.values()
-    return sorted(one.name for one in targets if one.enabled and environment_name() in one.environments)
+    return sorted(_followable())
+
+
+def _followable() -> dict[str, Target]:
+    """By name, in this deployment's environment."""
+    here, targets = environment_name(), load_targets(include_folder()).targets.values()
+    return {one.name: one.in_environment(here) for one in targets if one.enabled and here in one.environments}
 
 
 class FollowedTargets:
-    """Which targets have an index that the indexer does not feed. Keeps its connections. Not thread-safe.
+    """Which targets have an index that the indexer does not feed. Not thread-safe.
+
+    Keeps its connections, as long as the target's file is as it was.
 
     A target whose cluster does not answer is not waited for, and is not asked again for a minute: it must not stop the
     others. Its own task waits, and says so.
@@ -52,7 +60,11 @@ class FollowedTargets:
 
         ``or_silent``: also those whose cluster does not tell.
         """
-        return [name for name in followable_targets() if self._is_needed(name, or_silent=or_silent)]
+        targets = _followable()
+        for name in [name for name, one in self._connections.items() if one.target != targets.get(name)]:
+            del self._connections[name]
+            self._silent_until_s.pop(name, None)
+        return [name for name in sorted(targets) if self._is_needed(name, or_silent=or_silent)]
 
     def _is_needed(self, name: str, *, or_silent: bool) -> bool:
         clock = SystemClock()
