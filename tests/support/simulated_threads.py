@@ -1,5 +1,6 @@
 """Pools, locks and conditions for code that runs in a simulation: whoever waits for them gives its turn away."""
 
+import math
 import queue
 import sys
 import threading
@@ -133,7 +134,7 @@ def simulated_wait(
     """concurrent.futures.wait for the first; looks again and again."""
     assert return_when == FIRST_COMPLETED, "no code of this package waits otherwise"
     left, simulation = list(futures), current_task().simulation
-    ends_s = simulation.now_s + (timeout or 0.0)
+    ends_s = math.inf if timeout is None else simulation.now_s + timeout
     while not any(one.done() for one in left) and simulation.now_s < ends_s:
         simulation.sleep(0.01)
     return {one for one in left if one.done()}, {one for one in left if not one.done()}

@@ -175,7 +175,8 @@ def one_ahead(readers: Sequence[Iterator[Page]], name: str) -> Iterator[Page]:
         for reader in readers:
             ask(reader)
         while coming:
-            for future in wait(coming, return_when=FIRST_COMPLETED).done:
+            done, _ = wait(coming, return_when=FIRST_COMPLETED)
+            for future in done:
                 reader = coming.pop(future)
                 if (page := future.result()) is not None:
                     wait([ask(reader)], timeout=_SENT_AFTER_S)
