@@ -1,7 +1,7 @@
 """The pages of one shard at a point in time, in Lucene's own order (``_doc``), from several places at once.
 
 Places are whole numbers from 0 up to the last document's; what was deleted leaves gaps. So a shard can be read from its
-beginning and from its middle at the same time. Slices would be slower: each reads the stored fields of all blocks.
+beginning and from places within it at the same time. Slices would be slower: each reads the stored fields of all blocks.
 
 ``_source`` must not go through ``filter_path``: OpenSearch then writes it anew and cuts numbers to doubles.
 """
@@ -30,7 +30,7 @@ _SENT_AFTER_S = 0.001
 """How long the next request may take to be sent before the last answer is worked on: beside work it would wait for its
 turn, up to 5 ms for each piece that is sent."""
 _LARGEST_CONTENT_PAGE, _LARGEST_KEYS_PAGE = 2_000, 10_000
-_WINDOWS = 2
+_WINDOWS = 3
 _LEAST_IN_WINDOW = 10_000
 """Places from which on a part of a shard is worth a reader of its own."""
 _NOT_FOUND = 404
