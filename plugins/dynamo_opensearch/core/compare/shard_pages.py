@@ -1,7 +1,7 @@
 """The pages of one shard at a point in time, in Lucene's own order (``_doc``), from several places at once.
 
 Places are whole numbers from 0 up to the last document's; what was deleted leaves gaps. So a shard can be read from its
-beginning and from places within it at the same time. Slices would be slower: each reads the stored fields of all blocks.
+beginning and from places within it at once. Slices would be slower: each reads the stored fields of all blocks.
 
 ``_source`` must not go through ``filter_path``: OpenSearch then writes it anew and cuts numbers to doubles.
 """
