@@ -1,8 +1,7 @@
 """The index's side: every document of a shard at one point in time.
 
-One point in time for each shard, in Lucene's own order (``_doc``): no two readers share anything, and it works on every
-version with points in time (``_shard_doc`` came late). The primary is asked, since a replica that copies segments may
-lag behind a refresh.
+One point in time for each shard, in Lucene's own order (``_doc``): it works on every version with points in time
+(``_shard_doc`` came late). The primary is asked, since a replica that copies segments may lag behind a refresh.
 """
 
 import logging
