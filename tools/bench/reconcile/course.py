@@ -1,7 +1,8 @@
 """The course of the reconciliation's part: reading and joining beside just reading, and the memory of each task."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import count
 
 import psutil
 
@@ -15,6 +16,8 @@ from tools.local import http, opensearch
 
 _AT_ONCE = 2
 """Joining tasks."""
+_REPEATED: Mapping[Depth, int] = {"keys": 4, "content": 1}
+"""How many rounds of a depth make one: half a second of keys is measured less exactly than six of content."""
 
 BARE = Contender(name="bare", title="just reading both sides", module="tools.bench.reconcile.bare_reads")
 OURS = Contender(name="ours", title="this project: read, joined, settled", module="tools.bench.reconcile.task")
@@ -91,19 +94,21 @@ def measure(settings: Settings, say: Say) -> MeasuredReconcile:
 
 def _rounds(ground: Ground, times: int) -> Iterator[Round]:
     """A first round, which warms both servers up, does not count."""
+    turns = {depth: count() for depth in DEPTHS}
     for number in range(times + 1):
         for depth in DEPTHS:
-            done = _round(ground, depth)
-            if number:
-                yield done
+            for _ in range(_REPEATED[depth]):
+                done = _round(ground, depth, ours_first=next(turns[depth]) % 2 == 1)
+                if number:
+                    yield done
 
 
-def _round(ground: Ground, depth: Depth) -> Round:
+def _round(ground: Ground, depth: Depth, *, ours_first: bool) -> Round:
+    """``ours_first``: every other time, since what comes second finds the servers busy with rubbish of the first."""
+    ours = _reconciled(ground, depth) if ours_first else None
+    bare = _just_read(ground, BARE, depth)
     done = Round(
-        depth=depth,
-        bare=_just_read(ground, BARE, depth),
-        ours=_reconciled(ground, depth),
-        plain=_just_read(ground, PLAIN, depth),
+        depth=depth, bare=bare, ours=ours or _reconciled(ground, depth), plain=_just_read(ground, PLAIN, depth)
     )
     for contender, run in ((BARE, done.bare), (OURS, done.ours.whole), (PLAIN, done.plain)):
         ground.say(

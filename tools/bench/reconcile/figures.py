@@ -37,6 +37,7 @@ def figures(settings: Settings, measured: MeasuredReconcile) -> dict[str, Any]:
     return {
         **header(settings, measured.loads, measured.opensearch_version),
         "items": measured.items,
+        "rounds": {depth: len(_at(measured.rounds, depth)) for depth in DEPTHS},
         "depths": {depth: _rows(measured.items, _at(measured.rounds, depth)) for depth in DEPTHS},
         "tasks": [row for depth in DEPTHS for row in _task_rows(depth, _at(measured.rounds, depth))],
         "memory": _memory_rows(measured.memory),

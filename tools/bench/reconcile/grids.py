@@ -10,7 +10,7 @@ def grids(figures: dict[str, Any]) -> list[Grid]:
     """All of them."""
     items = figures["items"]
     return [
-        *(_depth_grid(depth, items, rows) for depth, rows in figures["depths"].items()),
+        *(_depth_grid(depth, items, figures["rounds"][depth], rows) for depth, rows in figures["depths"].items()),
         Grid(
             f"The tasks, {items:,} items",
             ("task", "seconds", "CPU s", "peak, MB"),
@@ -27,10 +27,10 @@ def grids(figures: dict[str, Any]) -> list[Grid]:
     ]
 
 
-def _depth_grid(depth: str, items: int, rows: dict[str, dict[str, Any]]) -> Grid:
+def _depth_grid(depth: str, items: int, rounds: int, rows: dict[str, dict[str, Any]]) -> Grid:
     head = ("contender", "items/s", "of just reading", "CPU s per 100,000: client", "table", "OpenSearch")
     return Grid(
-        f"{depth}: {items:,} items and as many documents, by two processes at once",
+        f"{depth}: {items:,} items and as many documents, by two processes at once, {rounds} rounds",
         head,
         [(row["title"], *(figure(value) for key, value in row.items() if key != "title")) for row in rows.values()],
     )
