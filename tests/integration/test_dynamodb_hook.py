@@ -72,6 +72,16 @@ def test_table_and_stream_of_a_real_server_are_read_through_the_connection(conne
     assert [stream["TableName"] for stream in streams] == [members.TABLE]
 
 
+def test_requests_say_that_they_come_from_this_package_within_airflow(
+    connect: Connect, server: RecordingServer
+) -> None:
+    server.answer = lambda _request: (200, {"Items": []})
+    connect(at(server.url, **KEYS)).table_client().scan(TableName="members")
+    (request,) = server.requests
+    said = [part.partition("/")[0] for part in request.headers["user-agent"].split()]
+    assert said[:3] == ["dynamo-opensearch", "Botocore", "Airflow"]
+
+
 def test_requests_are_signed_for_dynamodb_in_the_connections_region(connect: Connect, server: RecordingServer) -> None:
     server.answer = lambda _request: (200, {"Items": []})
     connect(at(server.url, **KEYS)).table_client().scan(TableName="members")

@@ -117,7 +117,7 @@ def test_a_small_shard_is_read_by_one_reader() -> None:
 def test_no_page_is_asked_for_after_the_last_document() -> None:
     shard = Shard([{}] * 5 * FIRST_PAGE)
     read(shard)
-    assert [body["size"] for body in shard.pages] == [FIRST_PAGE, 4 * FIRST_PAGE]
+    assert [body["size"] for body in shard.pages] == [FIRST_PAGE, 3 * 4 * FIRST_PAGE]
 
 
 def test_a_field_with_the_name_of_the_sort_does_not_lead_astray() -> None:
@@ -136,7 +136,7 @@ def test_the_next_page_is_asked_for_before_the_last_one_is_worked_on() -> None:
             assert shard.wait_for_searches(min(len(pages) + 3, 5))
         pages.append(True)
 
-    read(shard, on_page=on_page)
+    read(shard, "content", on_page=on_page)
     assert len(pages) == 4
     assert len(shard.searches) == 5
 
@@ -196,8 +196,9 @@ def test_the_point_in_time_is_released_when_what_is_done_with_a_page_fails() -> 
 
 
 def test_pages_grow_to_a_megabyte_and_no_further() -> None:
-    assert next_page(100, 1_000, has_content=False) == 400
-    assert next_page(8_000, 800_000, has_content=False) == 10_000
+    assert next_page(100, 6_400, has_content=False) == 10_000
+    assert next_page(100, 50_000, has_content=False) == 2_000
+    assert next_page(100, 1_000, has_content=True) == 400
     assert next_page(1_000, 500_000, has_content=True) == 2_000
     assert next_page(2_000, 4_000_000, has_content=True) == 500
     assert next_page(1, 50_000_000, has_content=True) == 1

@@ -4,7 +4,6 @@ import sys
 from typing import Any
 
 import boto3
-from botocore.config import Config
 
 from tools.bench.contender import Task, Work, contend
 from tools.local import paths
@@ -12,6 +11,7 @@ from tools.local.ministack import REGION
 
 sys.path.append(str(paths.ROOT / "plugins"))
 
+from dynamo_opensearch.core.aws.client_config import client_config
 from dynamo_opensearch.core.backfill.copy import CopyPorts, CopySettings, copy_segments
 from dynamo_opensearch.core.backfill.progress import CopyIdentity
 from dynamo_opensearch.core.backoff import RetryPolicy
@@ -69,14 +69,14 @@ def members_target() -> Target:
 
 
 def aws_client(url: str, service: str = "dynamodb") -> Any:
-    """boto3's client as the package sets it up: its own retries off, the fast path installed."""
+    """boto3's client as the package sets it up, the fast path installed."""
     client = boto3.client(
         service,
         endpoint_url=url,
         region_name=REGION,
         aws_access_key_id="local",
         aws_secret_access_key="local",
-        config=Config(retries={"total_max_attempts": 1}),
+        config=client_config(),
     )
     install_fast_parsing(client)
     return client

@@ -3,8 +3,8 @@
 from typing import Any
 
 from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
-from botocore.config import Config
 
+from dynamo_opensearch.core.aws.client_config import client_config
 from dynamo_opensearch.core.dynamodb.fast_parsing import install_fast_parsing
 from dynamo_opensearch.core.quiet import quiet_client_logs
 from dynamo_opensearch.hooks.assumed_role import assuming
@@ -26,11 +26,8 @@ class DynamoDbTableHook(AwsBaseHook):
             aws_conn_id=aws_conn_id,
             region_name=region_name,
             client_type="dynamodb",
-            config=Config(
-                retries={"total_max_attempts": 1, "mode": "standard"},
-                max_pool_connections=connections,
-                connect_timeout=timeout_s or 10,
-                read_timeout=timeout_s or 60,
+            config=client_config(
+                connections=connections, connect_timeout_s=timeout_s or 10, read_timeout_s=timeout_s or 60
             ),
         )
 

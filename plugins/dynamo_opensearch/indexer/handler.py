@@ -6,9 +6,9 @@ from functools import cache
 from typing import Any, Protocol
 
 import boto3
-from botocore.config import Config
 from opensearchpy import Urllib3AWSV4SignerAuth
 
+from dynamo_opensearch.core.aws.client_config import client_config
 from dynamo_opensearch.core.backoff import RetryPolicy
 from dynamo_opensearch.core.clock import Clock, SystemClock
 from dynamo_opensearch.core.dynamodb.fast_parsing import install_fast_parsing
@@ -83,8 +83,8 @@ def _opensearch_auth(settings: IndexerSettings) -> Any:
 
 
 def _table_client(settings: IndexerSettings) -> Any:
-    """boto3's own retries are off: the core's reader retries, within the time that the invocation has."""
-    config = Config(retries={"total_max_attempts": 1, "mode": "standard"}, connect_timeout=2, read_timeout=5)
+    """The core's reader retries within the time that the invocation has."""
+    config = client_config(connect_timeout_s=2, read_timeout_s=5)
     local = {"aws_access_key_id": "local", "aws_secret_access_key": "local"} if settings.dynamodb_url else {}
     client = boto3.client(
         "dynamodb", region_name=settings.table_region, endpoint_url=settings.dynamodb_url, config=config, **local

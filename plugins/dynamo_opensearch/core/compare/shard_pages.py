@@ -186,12 +186,12 @@ def one_ahead(readers: Sequence[Iterator[Page]], name: str) -> Iterator[Page]:
 
 
 def next_page(size: int, answer_bytes: int, has_content: bool) -> int:
-    """As many documents as fit into a page, growing fourfold at most: the next ones may be larger.
+    """As many documents as fit into a page. ``answer_bytes``: what the last ``size`` ones had.
 
-    ``answer_bytes``: what the last ``size`` ones had.
+    With content it grows fourfold at most, since the next ones may be larger. An id is never longer than 512 bytes.
     """
-    largest = _LARGEST_CONTENT_PAGE if has_content else _LARGEST_KEYS_PAGE
-    return max(1, min(_PAGE_BYTES * size // answer_bytes, size * 4, largest))
+    most = min(size * 4, _LARGEST_CONTENT_PAGE) if has_content else _LARGEST_KEYS_PAGE
+    return max(1, min(_PAGE_BYTES * size // answer_bytes, most))
 
 
 def last_place(text: str) -> int | None:
