@@ -30,7 +30,7 @@ _SENT_AFTER_S = 0.001
 """How long the next request may take to be sent before the last answer is worked on: beside work it would wait for its
 turn, up to 5 ms for each piece that is sent."""
 _LARGEST_CONTENT_PAGE, _LARGEST_KEYS_PAGE = 2_000, 10_000
-_WINDOWS = 3
+_WINDOWS = 4
 _LEAST_IN_WINDOW = 10_000
 """Places from which on a part of a shard is worth a reader of its own."""
 _NOT_FOUND = 404
