@@ -1,5 +1,6 @@
 """Pages of a shard: each asked for before the one before it is worked on, none left out, none believed unseen."""
 
+import math
 import threading
 from collections.abc import Callable, Sequence
 from typing import Any, cast
@@ -96,15 +97,47 @@ def test_every_document_is_read_once(count: int) -> None:
 
 @pytest.mark.parametrize("depth", ["keys", "content"])
 @pytest.mark.parametrize("gone", [range(0), range(200, 36_000), range(13_000, 14_100), range(30_000, 47_999)])
-def test_a_large_shard_is_read_from_four_places_wherever_documents_were_deleted(depth: Depth, gone: range) -> None:
+def test_a_large_shard_is_read_in_parts_wherever_documents_were_deleted(depth: Depth, gone: range) -> None:
     shard = Shard([{"number": number} for number in range(48_000)])
     places = [place for place in range(48_000) if place not in gone]
     shard.sources, shard.sorts = [shard.sources[place] for place in places], places
     rows = read(shard, depth)
     assert sorted(int(row.id[1:]) for row in rows) == list(range(len(places)))
     begun_at = {body["search_after"][0] for body in shard.pages if "search_after" in body}
-    behind, until = FIRST_PAGE - 1, 47_999
-    assert {behind + (until - behind) * fourth // 4 for fourth in range(4)} <= begun_at
+    behind, until, parts = places[FIRST_PAGE - 1], places[-1], math.ceil((len(places) - FIRST_PAGE) / 9_900)
+    assert {behind + (until - behind) * number // parts for number in range(parts)} <= begun_at
+
+
+def test_where_nothing_was_deleted_each_part_is_one_page_of_ids() -> None:
+    shard = Shard([{}] * 48_000)
+    shard.sorts = list(range(48_000))
+    read(shard)
+    assert len(shard.pages) == 1 + math.ceil((48_000 - FIRST_PAGE) / 9_900)
+
+
+def test_what_a_slow_reader_does_not_come_to_others_read() -> None:
+    class SlowAtFirst(Shard):
+        def _answer(self, body: dict[str, Any]) -> dict[str, Any]:
+            if body.get("search_after") == [self.sorts[FIRST_PAGE - 1]]:
+                assert self.wait_for_searches(2 + math.ceil((48_000 - FIRST_PAGE) / 9_900))
+            return super()._answer(body)
+
+    shard = SlowAtFirst([{}] * 48_000)
+    shard.sorts = list(range(48_000))
+    assert len(read(shard)) == 48_000
+
+
+@pytest.mark.parametrize("length", [690, 720, 740, 760])
+def test_the_end_of_a_part_makes_the_next_page_no_smaller(length: int) -> None:
+    shard = Shard([{"text": "x" * length}] * 40_000)
+    shard.sorts = list(range(40_000))
+    read(shard, "content")
+    first, until, parts = FIRST_PAGE - 1, 39_999, math.ceil((40_000 - FIRST_PAGE) / 9_900)
+    ends = {first + (until - first) * number // parts for number in range(1, parts + 1)}
+    pages = [(body["search_after"][0], body["size"]) for body in shard.pages if "search_after" in body]
+    small = [size for after, size in pages if size < 1_000 and after + size not in ends]
+    assert small == [4 * FIRST_PAGE] * len(small)
+    assert len(small) <= 3
 
 
 def test_a_small_shard_is_read_by_one_reader() -> None:

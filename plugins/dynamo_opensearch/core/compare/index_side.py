@@ -88,7 +88,7 @@ def _further(pages: ShardPages, first: Page, expected: int, name: str) -> Iterat
     """What comes after the first page."""
     if first.last is None or expected <= FIRST_PAGE:
         return
-    yield from one_ahead([pages.of(window, first) for window in pages.windows(first.last)], name)
+    yield from one_ahead(pages.readers(first, expected - FIRST_PAGE), name)
 
 
 @contextmanager

@@ -6,6 +6,8 @@ beginning and from places within it at once. Slices would be slower: each reads 
 ``_source`` must not go through ``filter_path``: OpenSearch then writes it anew and cuts numbers to doubles.
 """
 
+import math
+from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
@@ -30,9 +32,9 @@ _SENT_AFTER_S = 0.001
 """How long the next request may take to be sent before the last answer is worked on: beside work it would wait for its
 turn, up to 5 ms for each piece that is sent."""
 _LARGEST_CONTENT_PAGE, _LARGEST_KEYS_PAGE = 2_000, 10_000
-_WINDOWS = 4
-_LEAST_IN_WINDOW = 10_000
-"""Places from which on a part of a shard is worth a reader of its own."""
+_READERS = 3
+_IN_WINDOW = 9_900
+"""Documents of a part of a shard, about: one page of ids, also where a few less than elsewhere were deleted."""
 _NOT_FOUND = 404
 _BEGINNING = -1
 _SORT, _ROUTING = '"sort":', '"_routing":'
@@ -95,25 +97,44 @@ class ShardPages:
         last = last_place(text)
         return Page(text, last, until=_BEGINNING if last is None else last), count
 
-    def windows(self, after: int) -> list[Window]:
-        """What lies behind a place, in parts. Raises as ``first``."""
+    def readers(self, first: Page, left: int) -> list[Iterator[Page]]:
+        """What lies behind the first page, by several readers. ``left``: how many documents that are.
+
+        Raises as ``first``; so do the readers.
+        """
+        windows = self._windows(_BEGINNING if first.last is None else first.last, left)
+        count = min(_READERS, len(windows))
+        return [self._pages(windows, first) for _ in range(count)]
+
+    def _windows(self, after: int, documents: int) -> deque[Window]:
+        """What lies behind a place, in parts of about as many documents each."""
         found = self._decoded(self._search(1, sort=[{"_doc": "desc"}], _source=False))
         last = after if (hits := self._hits(found)) == [] else plain_integer(hits[0]["sort"][0])
-        count = max(1, min(_WINDOWS, (last - after) // _LEAST_IN_WINDOW))
+        count = math.ceil(documents / _IN_WINDOW)
         cuts = [after + (last - after) * number // count for number in range(count + 1)]
-        return [Window(*both) for both in pairwise(cuts)]
+        return deque(Window(*both) for both in pairwise(cuts))
 
-    def of(self, window: Window, before: Page) -> Iterator[Page]:
-        """Pages of a window, each asked for when it is wanted. ``before``: tells how large documents are."""
-        after, size, text = window.after, FIRST_PAGE, before.text
-        while after < window.until:
-            size = min(next_page(size, len(text), self._has_content), window.until - after)
-            text = self._search(size, search_after=[after])
-            last = last_place(text)
-            yield Page(text, last, window.until)
-            if last is None:
+    def _pages(self, windows: deque[Window], before: Page) -> Iterator[Page]:
+        """Pages of one window after the other, as long as there are any; each asked for when it is wanted.
+
+        ``windows``: shared by all readers, so that none is left with much when the others are done. ``before``: tells
+        how large documents are.
+        """
+        size, answer_bytes = FIRST_PAGE, len(before.text)
+        while windows:
+            try:
+                window = windows.popleft()
+            except IndexError:  # another reader was faster
                 return
-            after = last
+            after: int | None = window.after
+            while after is not None and after < window.until:
+                wanted = next_page(size, answer_bytes, self._has_content)
+                asked = min(wanted, window.until - after)
+                text = self._search(asked, search_after=[after])
+                after = last_place(text)
+                if asked == wanted:  # what is left of a window says less
+                    size, answer_bytes = asked, len(text)
+                yield Page(text, after, window.until)
 
     def hits(self, page: Page) -> list[dict[str, Any]]:
         """Its documents that belong to its window.
