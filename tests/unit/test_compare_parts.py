@@ -12,7 +12,7 @@ from dynamo_opensearch.core.compare.comparison import ComparisonSettings, key_ki
 from dynamo_opensearch.core.compare.differing import first_difference, is_same_document
 from dynamo_opensearch.core.compare.digest import decode_exact
 from dynamo_opensearch.core.compare.index_side import ShardsFailedError
-from dynamo_opensearch.core.compare.join import Found, JoinSettings, Kind, join_engine, read_suspects
+from dynamo_opensearch.core.compare.join import Found, JoinSettings, Kind, join_partition, read_suspects
 from dynamo_opensearch.core.compare.report import ComparisonCountError, ComparisonReport
 from dynamo_opensearch.core.compare.rows import RowWriter
 from dynamo_opensearch.core.compare.table_side import ItemRows
@@ -176,11 +176,10 @@ def joined(folder: Path, table: list[Row], index: list[Row], partitions: int) ->
     settings = JoinSettings(memory_bytes=100_000_000, scratch=folder)
     found = Found()
     suspects: dict[str, Kind] = {}
-    with join_engine(settings) as engine:
-        for partition in range(partitions):
-            found += engine.join(*files, folder / "suspects.parquet", partition, partitions)
-            for batch in read_suspects(folder / "suspects.parquet", 2):
-                suspects |= {one.id + (one.routing or ""): one.kind for one in batch}
+    for partition in range(partitions):
+        found += join_partition(*files, partition, partitions, settings, folder / "suspects.parquet")
+        for batch in read_suspects(folder / "suspects.parquet", 2):
+            suspects |= {one.id + (one.routing or ""): one.kind for one in batch}
     return found, suspects
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from dynamo_opensearch.core.compare import rows as module
 from dynamo_opensearch.core.compare.comparison import conclude
 from dynamo_opensearch.core.compare.findings import Findings
-from dynamo_opensearch.core.compare.join import Found, JoinSettings, Kind, join_engine
+from dynamo_opensearch.core.compare.join import Found, JoinSettings, Kind, join_partition
 from dynamo_opensearch.core.compare.report import ComparisonCountError, ComparisonReport
 from dynamo_opensearch.core.compare.rows import PartitionedRowWriter, SideRead, make_rows, partition_of, read_rows
 from dynamo_opensearch.core.compare.table_side import ItemRows
@@ -108,9 +108,8 @@ def test_partitions_joined_one_by_one_find_what_one_join_finds(tmp_path: Path) -
             *(divided(tmp_path, side, rows, partitions) for side, rows in (("t", table), ("i", index))), strict=True
         )
         found = Found()
-        with join_engine(settings) as engine:
-            for one, other in files:
-                found += engine.join([one], [other], tmp_path / "suspects.parquet")
+        for one, other in files:
+            found += join_partition([one], [other], 0, 1, settings, tmp_path / "suspects.parquet")
         totals.append(found)
     assert totals == [Found(equal=285, missing=10, orphaned=10, stale=5)] * 2
 

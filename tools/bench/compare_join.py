@@ -11,7 +11,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from dynamo_opensearch.core.compare.join import Found, JoinSettings, join_engine, partitions_for
+from dynamo_opensearch.core.compare.join import Found, JoinSettings, join_partition, partitions_for
 from dynamo_opensearch.core.compare.rows import RowWriter, make_rows
 
 MEMORY_BYTES = 150_000_000
@@ -41,9 +41,8 @@ def join(rows: int) -> tuple[Found, float, float]:
         partitions = partitions_for(2 * rows)
         settings = JoinSettings(memory_bytes=MEMORY_BYTES, scratch=folder)
         found = Found()
-        with join_engine(settings) as engine:
-            for partition in range(partitions):
-                found += engine.join([table], [index], folder / "suspects.parquet", partition, partitions)
+        for partition in range(partitions):
+            found += join_partition([table], [index], partition, partitions, settings, folder / "suspects.parquet")
         seconds = time.monotonic() - began_s
     return found, seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
 

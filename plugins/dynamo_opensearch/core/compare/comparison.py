@@ -14,7 +14,7 @@ from dynamo_opensearch.core.clock import Clock
 from dynamo_opensearch.core.compare.both_sides import BothSides, SideFiles, read_both_sides
 from dynamo_opensearch.core.compare.findings import Findings
 from dynamo_opensearch.core.compare.index_side import routing_of_aliases
-from dynamo_opensearch.core.compare.join import Found, JoinSettings, Kind, join_engine, partitions_for
+from dynamo_opensearch.core.compare.join import Found, JoinSettings, Kind, join_partition, partitions_for
 from dynamo_opensearch.core.compare.looking import Looker
 from dynamo_opensearch.core.compare.report import ComparisonReport
 from dynamo_opensearch.core.compare.resolving import Offer, Resolver, most_suspects
@@ -137,9 +137,8 @@ def _join(table: SideFiles, index: SideFiles, memory_bytes: int, folder: Path) -
     files = [folder / f"suspects-{partition}.parquet" for partition in range(partitions)]
     settings = JoinSettings(memory_bytes=memory_bytes, scratch=folder)
     found = Found()
-    with join_engine(settings) as engine:
-        for partition, file in enumerate(files):
-            found += engine.join(table.files, index.files, file, partition, partitions)
+    for partition, file in enumerate(files):
+        found += join_partition(table.files, index.files, partition, partitions, settings, file)
     return files, found
 
 

@@ -81,69 +81,41 @@ def partitions_for(rows: int) -> int:
     return 1 + rows // ROWS_IN_PARTITION
 
 
-class JoinEngine:
-    """Joins one partition after the other: it takes as long to start as to join 100,000 rows a side."""
+def join_partition(
+    table_files: Sequence[Path],
+    index_files: Sequence[Path],
+    partition: int,
+    partitions: int,
+    settings: JoinSettings,
+    suspects: Path,
+) -> Found:
+    """Join the rows of one hash partition; what differs goes to the file ``suspects``, which is replaced.
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
-        self._connection = connection
-
-    def join(
-        self,
-        table_files: Sequence[Path],
-        index_files: Sequence[Path],
-        suspects: Path,
-        partition: int = 0,
-        partitions: int = 1,
-    ) -> Found:
-        """Join the rows of one hash partition; what differs goes to the file ``suspects``, which is replaced.
-
-        Files of both sides come from workers with the same DuckDB, whose hash decides about partitions.
-        """
-        table, index = (_side(files, partition, partitions) for files in (table_files, index_files))
-        different = _DIFFERENT.format(table=table, index=index)
-        self._connection.execute(f"COPY ({different}) TO {_text(suspects)} (FORMAT parquet)")
-        counted = self._connection.execute(_BY_KIND.format(suspects=_text(suspects))).fetchall()
-        by_kind = {(kind, has_document): count for kind, has_document, count in counted}
-        missing = by_kind.get(("missing", False), 0)
-        orphaned = by_kind.get(("orphaned", True), 0)
-        stale = by_kind.get(("stale", True), 0)
-        with_document = by_kind.get(("refused", True), 0)
-        refused = with_document + by_kind.get(("refused", False), 0)
-        return Found(
-            equal=self._count(table) - missing - stale - refused,
-            missing=missing,
-            orphaned=orphaned,
-            stale=stale,
-            refused=refused,
-            refused_with_document=with_document,
-        )
-
-    def _count(self, side: str) -> int:
-        query = f"SELECT count(*) FROM {side}"  # noqa: S608 - file names of ours, quoted
-        row = self._connection.execute(query).fetchone()
-        return int(row[0]) if row else 0
-
-
-@contextmanager
-def join_engine(settings: JoinSettings) -> Iterator[JoinEngine]:
-    """An engine of its own, within the memory and the folder that it may use, without extensions from elsewhere."""
-    spill = settings.scratch / "spill"
-    spill.mkdir(parents=True, exist_ok=True)
-    config: dict[str, str | bool | int | float | list[str]] = {
-        "memory_limit": f"{settings.memory_bytes // 1_000_000}MB",
-        "temp_directory": str(spill),
-        "threads": _THREADS,
-        "preserve_insertion_order": False,
-        "autoinstall_known_extensions": False,
-        "autoload_known_extensions": False,
-    }
-    with duckdb.connect(":memory:", config=config) as connection:
-        connection.execute("SET enable_progress_bar = false")  # it would draw into the task's log
-        yield JoinEngine(connection)
+    Files of both sides come from workers with the same DuckDB, whose hash decides about partitions.
+    """
+    table, index = (_side(files, partition, partitions) for files in (table_files, index_files))
+    with _engine(settings) as engine:
+        engine.execute(f"COPY ({_DIFFERENT.format(table=table, index=index)}) TO {_text(suspects)} (FORMAT parquet)")
+        counted = engine.execute(_BY_KIND.format(suspects=_text(suspects))).fetchall()
+        table_rows = _one_number(engine, f"SELECT count(*) FROM {table}")  # noqa: S608 - file names of ours, quoted
+    by_kind = {(kind, has_document): count for kind, has_document, count in counted}
+    missing = by_kind.get(("missing", False), 0)
+    orphaned = by_kind.get(("orphaned", True), 0)
+    stale = by_kind.get(("stale", True), 0)
+    with_document = by_kind.get(("refused", True), 0)
+    refused = with_document + by_kind.get(("refused", False), 0)
+    return Found(
+        equal=table_rows - missing - stale - refused,
+        missing=missing,
+        orphaned=orphaned,
+        stale=stale,
+        refused=refused,
+        refused_with_document=with_document,
+    )
 
 
 def read_suspects(file: Path, batch_rows: int) -> Iterator[list[Suspect]]:
-    """What ``JoinEngine.join`` wrote, so many at a time; refused items are among them."""
+    """What ``join_partition`` wrote, so many at a time; refused items are among them."""
     for rows in read_rows(file, batch_rows):
         yield [
             Suspect(row["id"], row["routing"], Kind(row["kind"]), key_from_json(row["key"]) if row["key"] else None)
@@ -163,6 +135,24 @@ WHERE t.id IS NULL OR i.id IS NULL OR t.is_refused OR t.digest IS DISTINCT FROM 
 _BY_KIND = "SELECT kind, has_document, count(*) FROM read_parquet({suspects}) GROUP BY ALL"
 
 
+@contextmanager
+def _engine(settings: JoinSettings) -> Iterator[duckdb.DuckDBPyConnection]:
+    """An engine of its own, within the memory and the folder that it may use, without extensions from elsewhere."""
+    spill = settings.scratch / "spill"
+    spill.mkdir(parents=True, exist_ok=True)
+    config: dict[str, str | bool | int | float | list[str]] = {
+        "memory_limit": f"{settings.memory_bytes // 1_000_000}MB",
+        "temp_directory": str(spill),
+        "threads": _THREADS,
+        "preserve_insertion_order": False,
+        "autoinstall_known_extensions": False,
+        "autoload_known_extensions": False,
+    }
+    with duckdb.connect(":memory:", config=config) as engine:
+        engine.execute("SET enable_progress_bar = false")  # it would draw into the task's log
+        yield engine
+
+
 def _side(files: Sequence[Path], partition: int, partitions: int) -> str:
     names = ", ".join(map(_text, files))
     chosen = f" WHERE hash(id) % {partitions} = {partition}" if partitions > 1 else ""
@@ -172,3 +162,8 @@ def _side(files: Sequence[Path], partition: int, partitions: int) -> str:
 def _text(value: object) -> str:
     """An SQL literal."""
     return "'" + str(value).replace("'", "''") + "'"
+
+
+def _one_number(engine: duckdb.DuckDBPyConnection, query: str) -> int:
+    row = engine.execute(query).fetchone()
+    return int(row[0]) if row else 0

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from dynamo_opensearch.core.compare.join import Found, JoinEngine, JoinSettings, join_engine
+from dynamo_opensearch.core.compare.join import Found, JoinSettings, join_partition
 from dynamo_opensearch.core.reconcile.plan import ReconcilePlan, Side
 from dynamo_opensearch.core.reconcile.work_files import WorkFiles, side_name, suspects_name
 
@@ -24,21 +24,18 @@ def join_partitions(plan: ReconcilePlan, partitions: Sequence[int], files: WorkF
         WorkFileMissingError: a reading task's file is not there.
     """
     found = Found()
-    with (
-        TemporaryDirectory(dir=scratch, prefix="join-engine-") as spill,
-        join_engine(JoinSettings(memory_bytes=MEMORY_BYTES, scratch=Path(spill))) as engine,
-    ):
-        for partition in partitions:
-            with TemporaryDirectory(dir=scratch, prefix="join-") as folder:
-                found += _join(engine, plan, partition, files, Path(folder))
+    for partition in partitions:
+        with TemporaryDirectory(dir=scratch, prefix="join-") as folder:
+            found += _join(plan, partition, files, Path(folder))
     log.info("%d rows equal, %d differ at the first reading", found.equal, found.suspects)
     return found
 
 
-def _join(engine: JoinEngine, plan: ReconcilePlan, partition: int, files: WorkFiles, folder: Path) -> Found:
+def _join(plan: ReconcilePlan, partition: int, files: WorkFiles, folder: Path) -> Found:
     table, index = (_bring(plan, side, partition, files, folder) for side in ("table", "index"))
     suspects = folder / "suspects.parquet"
-    found = engine.join(table, index, suspects)
+    settings = JoinSettings(memory_bytes=MEMORY_BYTES, scratch=folder)
+    found = join_partition(table, index, 0, 1, settings, suspects)
     files.put(suspects_name(partition), suspects)
     return found
 
