@@ -258,6 +258,21 @@ def test_a_call_about_another_table_is_told(tmp_path: Path) -> None:
     assert "about nothing that the target's file names" in told
 
 
+def test_a_mapping_that_is_named_is_not_told_beside_any_mapping() -> None:
+    any_mapping = "arn:<partition>:lambda:<region>:<account>:event-source-mapping:*"
+    calls = Calls()
+    for kind, task, form in (
+        ("cutover", "preflight", "<event-source-mapping>"),
+        ("cutover", "enable_mapping", any_mapping),
+        ("preflight", "preflight", "<event-source-mapping>"),
+    ):
+        calls._forms(kind, task, "lambda:GetEventSourceMapping").add(form)
+    assert json.loads(calls.text()) == {
+        "cutover": {task: {"lambda:GetEventSourceMapping": [any_mapping]} for task in ("preflight", "enable_mapping")},
+        "preflight": {"preflight": {"lambda:GetEventSourceMapping": ["<event-source-mapping>"]}},
+    }
+
+
 def test_an_action_that_is_taken_out_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     less = Calls()
     for kind, tasks in json.loads(Calls.committed().text()).items():

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from dynamo_opensearch.core.targets.arns import Place
 from dynamo_opensearch.core.targets.model import Target
-from tools.iam.names import REQUESTS, Names, Others, names_of
+from tools.iam.names import ANY_MAPPING, NAMED_MAPPING, REQUESTS, Names, Others, names_of
 from tools.iam.operations import Right, rights_of
 from tools.iam.requests import ForeignRequestError, path_of, right_of_request
 
@@ -172,6 +172,12 @@ class Calls:
         """One more."""
         self._forms(known.kind, known.task, known.operation).update(form.resource for form in known.forms)
 
+    def _covered(self, kind: str, operation: str, forms: set[str]) -> set[str]:
+        """Without the mapping that the target names, where the DAG asks about any one: a policy says no right twice."""
+        if not any(ANY_MAPPING in tasks.get(operation, ()) for tasks in self._found[kind].values()):
+            return forms
+        return {ANY_MAPPING if form == NAMED_MAPPING else form for form in forms}
+
     def _forms(self, kind: str, task: str, operation: str) -> set[str]:
         return self._found.setdefault(kind, {}).setdefault(task, {}).setdefault(operation, set())
 
@@ -189,7 +195,10 @@ class Calls:
     def text(self) -> str:
         """As it is committed."""
         sets = {
-            kind: {task: {name: sorted(forms) for name, forms in found.items()} for task, found in tasks.items()}
+            kind: {
+                task: {name: sorted(self._covered(kind, name, forms)) for name, forms in found.items()}
+                for task, found in tasks.items()
+            }
             for kind, tasks in self._found.items()
         }
         return json.dumps(sets, indent=1, sort_keys=True) + "\n"

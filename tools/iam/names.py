@@ -12,7 +12,9 @@ REQUESTS = "<opensearch>"
 
 STATE_INDEX = ".dynamo-opensearch-state"
 _S3 = ("<reports>", "<parking>")
-_ANY_MAPPING = ":event-source-mapping:"
+_MAPPING_PART = ":event-source-mapping:"
+ANY_MAPPING = f"arn:<partition>:lambda:<region>:<account>{_MAPPING_PART}*"
+NAMED_MAPPING = "<event-source-mapping>"
 _REST = re.compile(r"(/stream/|[/:])[^/:]")
 
 
@@ -53,8 +55,8 @@ class Names:
             if placeholder != REQUESTS
             if resource == arn or resource.startswith((f"{arn}/", f"{arn}:"))
         ]
-        if not found and _ANY_MAPPING in resource:  # a cutover finds it, or makes it, before the file names it
-            return [f"arn:<partition>:lambda:<region>:<account>{_ANY_MAPPING}*"]
+        if not found and _MAPPING_PART in resource:  # a cutover finds it, or makes it, before the file names it
+            return [ANY_MAPPING]
         longest = max((len(arn) for arn, _ in found), default=0)
         rests = [(placeholder, resource[len(arn) :]) for arn, placeholder in found if len(arn) == longest]
         return [f"{placeholder}{self._form_of_rest(placeholder, rest)}" for placeholder, rest in rests]
