@@ -102,7 +102,7 @@ class ShardPages:
 
         Raises as ``first``; so do the readers.
         """
-        windows = self._windows(_BEGINNING if first.last is None else first.last, left)
+        windows = self._windows(first.until, left)
         count = min(_READERS, len(windows))
         return [self._pages(windows, first) for _ in range(count)]
 
@@ -121,10 +121,10 @@ class ShardPages:
         how large documents are.
         """
         size, answer_bytes = FIRST_PAGE, len(before.text)
-        while windows:
+        while True:
             try:
                 window = windows.popleft()
-            except IndexError:  # another reader was faster
+            except IndexError:  # none is left
                 return
             after: int | None = window.after
             while after is not None and after < window.until:
@@ -209,7 +209,8 @@ def one_ahead(readers: Sequence[Iterator[Page]], name: str) -> Iterator[Page]:
 def next_page(size: int, answer_bytes: int, has_content: bool) -> int:
     """As many documents as fit into a page. ``answer_bytes``: what the last ``size`` ones had.
 
-    With content it grows fourfold at most, since the next ones may be larger. An id is never longer than 512 bytes.
+    With content it grows fourfold at most, since the next ones may be larger. An id has 512 bytes at most, a
+    routing, which is a key's value, 2,048.
     """
     most = min(size * 4, _LARGEST_CONTENT_PAGE) if has_content else _LARGEST_KEYS_PAGE
     return max(1, min(_PAGE_BYTES * size // answer_bytes, most))
